@@ -1,0 +1,82 @@
+// Command bench compares a three-node cluster on this machine with its peers
+// in one run: redis-server, and redcon answering from nothing, which is the
+// ceiling of the protocol layer that dynaring stands on. The load comes from
+// redis-benchmark. Systems take turns within a round, so that a machine whose
+// speed drifts treats all alike; figures are medians over the rounds.
+//
+//	go run ./cmd/internal/bench -binary bin/dynaring -rounds 5 -markdown
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// Defaults of a run: 50 connections are redis-benchmark's own default.
+const (
+	defaultRounds  = 5
+	defaultClients = 50
+	defaultSeconds = 1.0
+	keySpace       = 100_000
+	valueBytes     = 64
+)
+
+type options struct {
+	binary   string
+	rounds   int
+	clients  int
+	seconds  float64
+	markdown bool
+	only     string
+	answer   string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.binary, "binary", "bin/dynaring", "the dynaring binary to measure")
+	flag.IntVar(&o.rounds, "rounds", defaultRounds, "rounds; figures are medians over them")
+	flag.IntVar(&o.clients, "clients", defaultClients, "connections of the load")
+	flag.Float64Var(&o.seconds, "seconds", defaultSeconds, "aimed-at length of one measurement")
+	flag.BoolVar(&o.markdown, "markdown", false, "print the tables as Markdown")
+	flag.StringVar(&o.only, "only", "", "measure only the systems whose name contains this (redcon always runs)")
+	flag.StringVar(&o.answer, "answer-from-nothing", "", "internal: be the redcon server on this address")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	if o.answer != "" {
+		return answerFromNothing(ctx, o.answer)
+	}
+	systems, stop, err := startAll(ctx, o)
+	defer stop()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	results := results{}
+	for round := range o.rounds {
+		for _, l := range loads() {
+			for _, s := range systems {
+				rps, err := l.run(ctx, o, s, results.median(s.name, l))
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", s.name, l, err)
+				}
+				results.add(s.name, l, rps)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d done after %v\n", round+1, o.rounds, time.Since(began).Round(time.Second))
+	}
+	results.print(os.Stdout, systems, o.markdown)
+	return nil
+}
