@@ -1,0 +1,173 @@
+package replica
+
+import (
+	"sync/atomic"
+
+	"github.com/dynaring/dynaring/storage"
+)
+
+// maxFlights bounds the commits that a lane may have under way to the disk;
+// beyond it the lane waits.
+const maxFlights = 64
+
+// lane owns every lanes-th slot. See the package's documentation.
+type lane struct {
+	r       *Replica
+	queue   queue
+	flights chan flight // to the syncer, in order
+	free    chan []work // slices on their way back from it
+	group   group       // the run goroutine's own
+	counts  laneCounts
+}
+
+// flight is a group on its way to the disk.
+type flight struct {
+	works  []work
+	commit storage.Commit
+	synced bool // commit is to be waited for
+}
+
+type laneCounts struct {
+	groups, updates, applies, writes, refused atomic.Uint64
+}
+
+func newLane(r *Replica) *lane {
+	l := &lane{r: r, flights: make(chan flight, maxFlights), free: make(chan []work, maxFlights)}
+	l.queue.init()
+	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64)}
+	return l
+}
+
+// run works until the queue is closed and drained.
+func (l *lane) run() {
+	defer close(l.flights)
+	for {
+		works := l.queue.take(l.slice())
+		if len(works) == 0 {
+			return
+		}
+		l.process(works)
+	}
+}
+
+func (l *lane) slice() []work {
+	select {
+	case s := <-l.free:
+		return s
+	default:
+		return nil
+	}
+}
+
+func (l *lane) recycle(works []work) {
+	clear(works)
+	select {
+	case l.free <- works[:0]:
+	default:
+	}
+}
+
+func (l *lane) process(works []work) {
+	g := &l.group
+	defer g.reset()
+	now := l.r.now()
+	for i := range works {
+		w := &works[i]
+		if w.update != nil {
+			for n := range w.ops {
+				g.update(&w.update.Ops[w.at(n)], now)
+			}
+			l.counts.updates.Add(uint64(w.ops))
+			continue
+		}
+		for n := range w.ops {
+			at := w.at(n)
+			if err := g.apply(w.apply.keys[at], &w.apply.Cells[at]); err != nil {
+				w.err = err
+			}
+		}
+		l.counts.applies.Add(uint64(w.ops))
+	}
+	l.counts.groups.Add(1)
+	l.commit(works)
+}
+
+// commit stores the group, lets readers see it, and tells its owners: those
+// who asked for no sync at once, the others through the syncer.
+func (l *lane) commit(works []work) {
+	g, f := &l.group, flight{works: works}
+	if g.dirty > 0 {
+		var err error
+		f.synced = l.r.durability == storage.Always || l.r.durability == storage.One && g.updated
+		if f.commit, err = g.store(f.synced); err != nil {
+			g.shut(false)
+			l.refuse(works, err)
+			return
+		}
+		l.counts.writes.Add(uint64(g.dirty))
+		if !f.synced {
+			// Nothing to wait for; it only ends the commit.
+			if err := f.commit.Wait(); err != nil {
+				g.shut(false)
+				l.refuse(works, err)
+				return
+			}
+		}
+	}
+	g.shut(true)
+	deferred := false
+	for i := range works {
+		w := &works[i]
+		w.applied()
+		if l.deferred(w) {
+			deferred = true
+		} else {
+			w.settled(nil)
+		}
+	}
+	if deferred || f.synced {
+		l.flights <- f
+		return
+	}
+	l.recycle(works)
+}
+
+// deferred reports whether w's owner is told only after a sync. Work that
+// wrote nothing takes the same way: what it found may be on its way to the
+// disk ahead of it.
+func (l *lane) deferred(w *work) bool {
+	switch l.r.durability {
+	case storage.Always:
+		return true
+	case storage.One:
+		return w.update != nil
+	}
+	return false
+}
+
+func (l *lane) refuse(works []work, err error) {
+	for i := range works {
+		l.counts.refused.Add(uint64(works[i].ops))
+		works[i].refused(err)
+	}
+	l.recycle(works)
+}
+
+// sync waits for the lane's commits in order, while the lane is at work on the
+// next ones. Once one has failed, nothing after it can be vouched for.
+func (l *lane) sync() {
+	var failed error
+	for f := range l.flights {
+		if f.synced {
+			if err := f.commit.Wait(); err != nil && failed == nil {
+				failed = err
+			}
+		}
+		for i := range f.works {
+			if w := &f.works[i]; l.deferred(w) {
+				w.settled(failed)
+			}
+		}
+		l.recycle(f.works)
+	}
+}

@@ -1,0 +1,259 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/dynaring/dynaring/storage"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// Defaults of Options.
+const (
+	DefaultClockMax    = 10
+	DefaultMaxSiblings = 128
+)
+
+// Options of a Replica.
+type Options struct {
+	Store *storage.Store
+	// Clock stamps versions; it is the clock that the peers' frames carry.
+	// nil: one over Now.
+	Clock *version.Clock
+	// Now is the wall clock that expiries are compared with; nil: Clock's.
+	Now func() time.Time
+	// Lanes is how many goroutines write; 0: half of GOMAXPROCS, at least 1.
+	Lanes int
+	// CacheBytes bounds the cache of cells; 0: DefaultCacheBytes; < 0: none.
+	CacheBytes int64
+	// ClockMax and MaxSiblings bound client writes, never merges: pairs kept
+	// in a vector clock and versions in a cell. 0: the defaults; < 0: no bound.
+	ClockMax, MaxSiblings int
+	Logger                *slog.Logger // nil: discard
+}
+
+// Replica is this node's replica. Its methods may be used concurrently.
+type Replica struct {
+	store       *storage.Store
+	actor       version.Actor
+	durability  storage.Durability
+	clock       *version.Clock
+	now         func() int64 // Unix ms
+	clockMax    int
+	maxSiblings int
+	log         *slog.Logger
+
+	cache *cache
+	lanes []*lane
+	point pool // reads and applies that need the disk
+	bulk  pool // scans and counts
+}
+
+// New returns a replica over o.Store. It takes work at once; Run does it.
+func New(o Options) *Replica {
+	if o.Clock == nil {
+		o.Clock = version.NewClock(o.Now)
+	}
+	if o.Lanes <= 0 {
+		o.Lanes = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Replica{
+		store:       o.Store,
+		actor:       o.Store.Actor(),
+		durability:  o.Store.Durability(),
+		clock:       o.Clock,
+		now:         o.Clock.WallMillis,
+		clockMax:    bound(o.ClockMax, DefaultClockMax),
+		maxSiblings: bound(o.MaxSiblings, DefaultMaxSiblings),
+		log:         o.Logger,
+		cache:       newCache(o.CacheBytes),
+	}
+	if o.Now != nil {
+		r.now = func() int64 { return o.Now().UnixMilli() }
+	}
+	for range o.Lanes {
+		r.lanes = append(r.lanes, newLane(r))
+	}
+	r.point.init()
+	r.bulk.init()
+	return r
+}
+
+// bound reads an option of which 0 means the default and less means none,
+// which package version writes as 0.
+func bound(n, byDefault int) int {
+	if n == 0 {
+		n = byDefault
+	}
+	return max(n, 0)
+}
+
+// Run does the work until ctx ends. Then it refuses what comes with ErrClosed,
+// finishes what it has been given, and returns nil.
+func (r *Replica) Run(ctx context.Context) error {
+	var lanes, workers sync.WaitGroup
+	for _, l := range r.lanes {
+		lanes.Go(l.run)
+		lanes.Go(l.sync)
+	}
+	for range pointWorkers {
+		workers.Go(r.point.work)
+	}
+	for range bulkWorkers {
+		workers.Go(r.bulk.work)
+	}
+	<-ctx.Done()
+	r.point.close()
+	r.bulk.close()
+	workers.Wait() // what they apply still finds the lanes open
+	for _, l := range r.lanes {
+		l.queue.close()
+	}
+	lanes.Wait()
+	return nil
+}
+
+// Get returns the cell as this replica holds it, nil if it was never written.
+func (r *Replica) Get(k Key) (*version.Cell, error) {
+	var room [128]byte
+	key := r.cache.key(storage.AppendRow(room[:0], k.Slot, k.Key, k.Field))
+	cell, ok, ticket := r.cache.get(key)
+	if ok {
+		return cell, nil
+	}
+	// Built anew because the store keeps rows from staying on the stack, and
+	// hits are what has to be cheap.
+	key.row = storage.AppendRow(nil, k.Slot, k.Key, k.Field)
+	return r.fetch(key, ticket)
+}
+
+// Cached is Get for a cell that is in the cache; ok is false if it is not.
+func (r *Replica) Cached(k Key) (cell *version.Cell, ok bool) {
+	var room [128]byte
+	cell, ok, _ = r.cache.get(r.cache.key(storage.AppendRow(room[:0], k.Slot, k.Key, k.Field)))
+	return cell, ok
+}
+
+// fetch reads a row that is not in the cache, and puts it there.
+func (r *Replica) fetch(key rowKey, ticket uint32) (*version.Cell, error) {
+	cell, err := r.read(key.row)
+	if err == nil {
+		r.cache.fill(key, cell, ticket)
+	}
+	return cell, err
+}
+
+func (r *Replica) read(row []byte) (*version.Cell, error) {
+	b, err := r.store.Get(row)
+	if err != nil {
+		return nil, fmt.Errorf("reading a cell: %w", err)
+	}
+	cell, err := version.DecodeCell(b)
+	if err != nil {
+		return nil, fmt.Errorf("reading a cell of %d bytes: %w", len(b), err)
+	}
+	return cell, nil
+}
+
+// warm brings a cell that is about to be written into the cache on the
+// caller's goroutine, so that its lane need not wait for the disk. What fails
+// here fails again in the lane, which reports it.
+func (r *Replica) warm(key rowKey) {
+	if ok, ticket := r.cache.peek(key); !ok {
+		_, _ = r.fetch(key, ticket)
+	}
+}
+
+// rowKey appends k's row to *rows, which backs it.
+func (r *Replica) rowKey(rows *[]byte, k *Key) rowKey {
+	at := len(*rows)
+	*rows = storage.AppendRow(*rows, k.Slot, k.Key, k.Field)
+	return r.cache.key((*rows)[at:len(*rows):len(*rows)])
+}
+
+// opBytes is what an operation takes in a queue besides its row and value.
+const opBytes = 64
+
+// Update queues b. It blocks only while the queue is full. Once Run is over,
+// b is refused with ErrClosed, on the caller's goroutine.
+func (r *Replica) Update(b *UpdateBatch) {
+	w := work{update: b, ops: len(b.Ops)}
+	b.rows = b.rows[:0]
+	for i := range b.Ops {
+		u := &b.Ops[i]
+		u.row = r.rowKey(&b.rows, &u.Key)
+		r.warm(u.row)
+		w.bytes += opBytes + len(u.row.row) + len(u.Change.Value)
+	}
+	r.enqueue(w)
+}
+
+// Apply queues b. It blocks only while the queue is full. Once Run is over,
+// b is refused with ErrClosed, on the caller's goroutine.
+func (r *Replica) Apply(b *ApplyBatch) {
+	w := work{apply: b, ops: len(b.Cells)}
+	b.rows, b.keys = b.rows[:0], b.keys[:0]
+	for i := range b.Cells {
+		kc := &b.Cells[i]
+		key := r.rowKey(&b.rows, &kc.Key)
+		b.keys = append(b.keys, key)
+		r.warm(key)
+		w.bytes += opBytes + len(key.row) + len(kc.Cell.Bytes())
+	}
+	r.enqueue(w)
+}
+
+// enqueue hands w to its lane, or each share of it to its own.
+func (r *Replica) enqueue(w work) {
+	first, mixed := r.laneOf(&w, 0), false
+	for n := 1; n < w.ops && !mixed; n++ {
+		mixed = r.laneOf(&w, n) != first
+	}
+	if !mixed {
+		r.push(first, w)
+		return
+	}
+	shares := make([][]int32, len(r.lanes))
+	lanes := 0
+	for n := range w.ops {
+		at := r.laneOf(&w, n)
+		if shares[at] == nil {
+			lanes++
+		}
+		shares[at] = append(shares[at], int32(n))
+	}
+	w.join = newJoin(lanes)
+	bytes := w.bytes / w.ops
+	for at, share := range shares {
+		if share != nil {
+			w.share, w.ops, w.bytes = share, len(share), bytes*len(share)
+			r.push(at, w)
+		}
+	}
+}
+
+func (r *Replica) laneOf(w *work, n int) int {
+	switch {
+	case len(r.lanes) == 1 || w.ops == 0:
+		return 0
+	case w.update != nil:
+		return int(w.update.Ops[n].Key.Slot) % len(r.lanes)
+	}
+	return int(w.apply.Cells[n].Key.Slot) % len(r.lanes)
+}
+
+func (r *Replica) push(lane int, w work) {
+	if !r.lanes[lane].queue.push(w) {
+		w.refused(ErrClosed)
+	}
+}
