@@ -1,0 +1,223 @@
+package antientropy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/replica/peer"
+	"github.com/dynaring/dynaring/ring"
+	"github.com/dynaring/dynaring/ring/gossip"
+)
+
+// Membership is what a takeover asks of the gossip.
+type Membership interface {
+	View() *gossip.View
+	Changed() <-chan struct{}
+	Encoded() []byte
+	Add(ring.Event) error
+}
+
+// Peers are the other nodes, as peer.Peers reaches them.
+type Peers interface {
+	Call(to string, class peer.Class, kind uint8, body []byte, deadline time.Time, done func(peer.Reply))
+	Up(name string) bool
+}
+
+// Options configure a Takeover.
+type Options struct {
+	Self string
+	// W is the node's write quorum: a slot is taken over from so many of its
+	// owners that every write acknowledged at W is among what they hold.
+	W int
+	// Settle is longer than any request can take: a write that began before
+	// its coordinator knew of this node has ended after it.
+	Settle time.Duration
+	Logger *slog.Logger // nil: discard
+}
+
+const (
+	// retryEvery is how long a takeover that failed waits before it resumes.
+	retryEvery = 500 * time.Millisecond
+	// callTimeout bounds one exchange with another node.
+	callTimeout = 5 * time.Second
+	// pageCells bounds one page of cells on its way.
+	pageCells = 512
+	// pullers is how many ranges are pulled at once: background work leaves
+	// room for requests.
+	pullers = 2
+)
+
+// Takeover makes this node an owner of the slots that the ring has it coming
+// to own. Slots that it has taken over stay so across restarts: the Ready
+// event says it.
+type Takeover struct {
+	opts    Options
+	log     *slog.Logger
+	replica *replica.Replica
+	peers   Peers
+	members Membership
+
+	mu       sync.Mutex
+	progress Progress
+}
+
+// Progress is how far a takeover is.
+type Progress struct {
+	Slots  int // that this node is coming to own; 0: none
+	Pulled int // of those, held by now
+	Cells  int // received since the start
+}
+
+// NewTakeover returns a takeover that does nothing before Run.
+func NewTakeover(opts Options, r *replica.Replica, peers Peers, members Membership) *Takeover {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return &Takeover{opts: opts, log: opts.Logger, replica: r, peers: peers, members: members}
+}
+
+// Progress returns how far the present takeover is.
+func (t *Takeover) Progress() Progress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.progress
+}
+
+func (t *Takeover) advance(slots, cells int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.progress.Pulled += slots
+	t.progress.Cells += cells
+}
+
+// Run takes over whatever the ring assigns to this node, until ctx ends. What
+// fails is tried again.
+func (t *Takeover) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		changed := t.members.Changed()
+		coming := t.members.View().Ring.ComingOf(t.opts.Self)
+		var retry <-chan time.Time
+		if len(coming) > 0 {
+			if err := t.take(ctx, coming); err != nil && ctx.Err() == nil {
+				t.log.Warn("taking over slots is delayed, will try again", "err", err)
+				retry = time.After(retryEvery)
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-retry:
+		}
+	}
+	return nil
+}
+
+// take runs one takeover: everybody sends new writes here too; then what was
+// there before is pulled; then the node announces itself ready.
+func (t *Takeover) take(ctx context.Context, coming []ring.Assignment) error {
+	if err := t.tellEverybody(ctx); err != nil {
+		return err
+	}
+	if err := sleep(ctx, t.opts.Settle); err != nil {
+		return err
+	}
+	t.begin(coming)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(pullers)
+	for _, a := range coming {
+		g.Go(func() error { return t.pull(gctx, a.Range) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return t.announce(coming)
+}
+
+func (t *Takeover) begin(coming []ring.Assignment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.progress = Progress{}
+	for _, a := range coming {
+		t.progress.Slots += a.Range.Len()
+	}
+}
+
+// tellEverybody hands the history, which has this node coming, to every
+// member that is alive, and has each confirm it.
+func (t *Takeover) tellEverybody(ctx context.Context) error {
+	history := t.members.Encoded()
+	g, ctx := errgroup.WithContext(ctx)
+	for name, alive := range t.members.View().Alive {
+		if !alive || name == t.opts.Self {
+			continue
+		}
+		g.Go(func() error {
+			_, err := t.ask(ctx, name, replica.KindHistory, history)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// announce appends a Ready event for each change that made the node coming.
+func (t *Takeover) announce(coming []ring.Assignment) error {
+	bySince := map[ring.EventID][]ring.Range{}
+	for _, a := range coming {
+		bySince[a.Since] = append(bySince[a.Since], a.Range)
+	}
+	for since, slots := range bySince {
+		if err := t.members.Add(ring.Event{Kind: ring.Ready, Name: t.opts.Self, Since: since, Slots: slots}); err != nil {
+			return fmt.Errorf("announce the slots as taken over: %w", err)
+		}
+	}
+	p := t.Progress()
+	t.log.Info("took over slots", "slots", p.Slots, "cells", p.Cells)
+	return nil
+}
+
+// pull merges what the present owners of the range hold into this replica:
+// from as many of them as must be asked to meet every write acknowledged at W.
+func (t *Takeover) pull(ctx context.Context, slots ring.Range) error {
+	owners := t.members.View().Ring.Lookup(slots.Lo).Owners
+	need := max(1, len(owners)-min(t.opts.W, len(owners))+1)
+	if len(owners) == 0 {
+		need = 0
+	}
+	got := 0
+	var failed error
+	for _, owner := range owners {
+		if !t.peers.Up(owner) {
+			failed = errors.Join(failed, fmt.Errorf("%s is down", owner))
+			continue
+		}
+		if err := t.pullFrom(ctx, owner, slots); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", owner, err))
+			continue
+		}
+		got++
+	}
+	if got < need {
+		return fmt.Errorf("slots %d to %d: %d of %d owners needed have handed them over: %w", slots.Lo, slots.Hi, got, need, failed)
+	}
+	t.advance(slots.Len(), 0)
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
