@@ -1,6 +1,9 @@
 package replica
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // Bounds of the pools that serve peers what the cache cannot.
 const (
@@ -9,40 +12,43 @@ const (
 	maxJobs      = 256 // queued in a pool
 )
 
+// job answers one request. Its context ends with the replica's Run.
+type job func(context.Context)
+
 // pool is a bounded queue of jobs; its owner starts the workers.
 type pool struct {
 	mu     sync.Mutex
 	filled sync.Cond
-	jobs   []func()
+	jobs   []job
 	closed bool
 }
 
 func (p *pool) init() { p.filled.L = &p.mu }
 
-// try queues job unless the pool is full or closed.
-func (p *pool) try(job func()) bool {
+// try queues j unless the pool is full or closed.
+func (p *pool) try(j job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.jobs) >= maxJobs {
 		return false
 	}
-	p.jobs = append(p.jobs, job)
+	p.jobs = append(p.jobs, j)
 	p.filled.Signal()
 	return true
 }
 
 // work runs jobs until the pool is closed and drained.
-func (p *pool) work() {
+func (p *pool) work(ctx context.Context) {
 	for {
-		job := p.next()
-		if job == nil {
+		j := p.next()
+		if j == nil {
 			return
 		}
-		job()
+		j(ctx)
 	}
 }
 
-func (p *pool) next() func() {
+func (p *pool) next() job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.jobs) == 0 {
@@ -51,10 +57,10 @@ func (p *pool) next() func() {
 		}
 		p.filled.Wait()
 	}
-	job := p.jobs[0]
+	j := p.jobs[0]
 	p.jobs[0] = nil
 	p.jobs = p.jobs[1:]
-	return job
+	return j
 }
 
 // close refuses further jobs.

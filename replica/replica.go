@@ -107,10 +107,10 @@ func (r *Replica) Run(ctx context.Context) error {
 		lanes.Go(l.sync)
 	}
 	for range pointWorkers {
-		workers.Go(r.point.work)
+		workers.Go(func() { r.point.work(ctx) })
 	}
 	for range bulkWorkers {
-		workers.Go(r.bulk.work)
+		workers.Go(func() { r.bulk.work(ctx) })
 	}
 	<-ctx.Done()
 	r.point.close()
@@ -137,11 +137,11 @@ func (r *Replica) Get(k Key) (*version.Cell, error) {
 	return r.fetch(key, ticket)
 }
 
-// Cached is Get for a cell that is in the cache; ok is false if it is not.
-func (r *Replica) Cached(k Key) (cell *version.Cell, ok bool) {
+// cached is Get without the store; ok is false for a cell not in the cache.
+func (r *Replica) cached(k Key) (cell *version.Cell, ok bool, err error) {
 	var room [128]byte
 	cell, ok, _ = r.cache.get(r.cache.key(storage.AppendRow(room[:0], k.Slot, k.Key, k.Field)))
-	return cell, ok
+	return cell, ok, nil
 }
 
 // fetch reads a row that is not in the cache, and puts it there.
@@ -201,16 +201,32 @@ func (r *Replica) Update(b *UpdateBatch) {
 // Apply queues b. It blocks only while the queue is full. Once Run is over,
 // b is refused with ErrClosed, on the caller's goroutine.
 func (r *Replica) Apply(b *ApplyBatch) {
-	w := work{apply: b, ops: len(b.Cells)}
+	w, cold := r.prepareApply(b)
+	if cold {
+		r.warmApply(b)
+	}
+	r.enqueue(w)
+}
+
+// prepareApply also reports whether some cell has to be read from the store.
+func (r *Replica) prepareApply(b *ApplyBatch) (w work, cold bool) {
+	w = work{apply: b, ops: len(b.Cells)}
 	b.rows, b.keys = b.rows[:0], b.keys[:0]
 	for i := range b.Cells {
 		kc := &b.Cells[i]
 		key := r.rowKey(&b.rows, &kc.Key)
 		b.keys = append(b.keys, key)
-		r.warm(key)
+		ok, _ := r.cache.peek(key)
+		cold = cold || !ok
 		w.bytes += opBytes + len(key.row) + len(kc.Cell.Bytes())
 	}
-	r.enqueue(w)
+	return w, cold
+}
+
+func (r *Replica) warmApply(b *ApplyBatch) {
+	for _, key := range b.keys {
+		r.warm(key)
+	}
 }
 
 // enqueue hands w to its lane, or each share of it to its own.

@@ -1,0 +1,99 @@
+package replica
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/dynaring/dynaring/storage"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// maxPageBytes bounds what a page holds; the cell that exceeds it is its last.
+const maxPageBytes = 4 << 20
+
+// Scan returns one page of this replica's cells, tombstones included: which
+// are alive is for the reader to say, by [version.Cell.Winner]. The page is of
+// one moment; successive ones need not be of the same.
+func (r *Replica) Scan(ctx context.Context, s ScanRequest) (Page, error) {
+	from, to := rowRange(s.First, s.Last)
+	if after := append(bytes.Clone(s.After), 0); len(s.After) > 0 && bytes.Compare(after, from) > 0 {
+		from = after // the least row beyond s.After
+	}
+	limit := s.Limit
+	if limit <= 0 || limit > MaxPage {
+		limit = MaxPage
+	}
+	var p Page
+	size := 0
+	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+		if len(p.Cells) == limit || size >= maxPageBytes {
+			last := &p.Cells[len(p.Cells)-1].Key
+			p.Next = storage.AppendRow(nil, last.Slot, last.Key, last.Field)
+			return false, nil
+		}
+		kc, err := scanned(row, value, s.Stripped)
+		if err != nil {
+			return false, err
+		}
+		p.Cells = append(p.Cells, kc)
+		size += len(row) + len(kc.Cell.Bytes())
+		return true, nil
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	return p, nil
+}
+
+// rowRange returns the rows of slots first to last: [from, to).
+func rowRange(first, last uint16) (from, to []byte) {
+	return storage.RowSlotStart(nil, int(first)), storage.RowSlotStart(nil, int(last)+1)
+}
+
+// scanned makes a cell of a row that is only lent.
+func scanned(row, value []byte, stripped bool) (KeyedCell, error) {
+	slot, key, field, err := storage.ParseRow(row)
+	if err != nil {
+		return KeyedCell{}, fmt.Errorf("scanning cells: %w", err)
+	}
+	kc := KeyedCell{Key: Key{Slot: slot, Key: bytes.Clone(key), Field: bytes.Clone(field)}}
+	if !stripped {
+		value = bytes.Clone(value)
+	}
+	kc.Cell, err = version.DecodeCell(value)
+	if err != nil {
+		return KeyedCell{}, fmt.Errorf("scanning the cell of key %q: %w", key, err)
+	}
+	if stripped {
+		kc.Cell = kc.Cell.Stripped()
+	}
+	return kc, nil
+}
+
+// Count returns how many keys of slots first to last, both included, are alive
+// at the Unix time now, in ms, on this replica. It reads every cell of them.
+func (r *Replica) Count(ctx context.Context, first, last uint16, now int64) (n uint64, err error) {
+	from, to := rowRange(first, last)
+	var counted []byte // the last key that was counted, as a row without a field
+	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+		if len(counted) > 0 && bytes.HasPrefix(row, counted) {
+			return true, nil
+		}
+		cell, err := version.DecodeCell(value)
+		if err != nil {
+			return false, fmt.Errorf("counting cells: %w", err)
+		}
+		if _, ok := cell.Winner(now); !ok {
+			return true, nil
+		}
+		slot, key, _, err := storage.ParseRow(row)
+		if err != nil {
+			return false, fmt.Errorf("counting cells: %w", err)
+		}
+		counted = storage.AppendRow(counted[:0], slot, key, nil)
+		n++
+		return true, nil
+	})
+	return n, err
+}

@@ -1,0 +1,122 @@
+package replica
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// KindScan asks for a page of cells of a slot range, KindCount for how many
+// keys of one are alive.
+//
+//	scan request   flags 1 (1: without values), first slot 2, last slot 2, limit, row after
+//	scan answer    n, n × (key, cell), row next
+//	count request  first slot 2, last slot 2, now
+//	count answer   n
+
+// ScanRequest names a page: the cells of slots First to Last, both included,
+// in the order of their rows.
+type ScanRequest struct {
+	First, Last uint16
+	After       []byte // the row that the page comes after: a Page's Next; empty: from the start
+	Limit       int    // cells; at most MaxPage, which 0 means
+	Stripped    bool   // without the values, under the same digests
+}
+
+// Page is a part of a slot range. It may be shorter than the limit (its bytes
+// are bounded too) without being the last: that one has an empty Next.
+type Page struct {
+	Cells []KeyedCell
+	Next  []byte
+}
+
+// MaxPage bounds a page's cells.
+const MaxPage = 1024
+
+// AppendScan appends a KindScan request to dst.
+func AppendScan(dst []byte, s ScanRequest) []byte {
+	flags := byte(0)
+	if s.Stripped {
+		flags = flagStripped
+	}
+	dst = appendRange(append(dst, flags), s.First, s.Last)
+	dst = binary.AppendUvarint(dst, uint64(max(s.Limit, 0)))
+	return appendBytes(dst, s.After)
+}
+
+func appendRange(dst []byte, first, last uint16) []byte {
+	dst = binary.LittleEndian.AppendUint16(dst, first)
+	return binary.LittleEndian.AppendUint16(dst, last)
+}
+
+func (r *reader) slotRange() (first, last uint16) {
+	first, last = r.slot(), r.slot()
+	r.check(first <= last)
+	return first, last
+}
+
+// DecodeScan reads a KindScan request. After aliases body.
+func DecodeScan(body []byte) (s ScanRequest, err error) {
+	r := reader{buf: body}
+	flags := r.byte()
+	r.check(flags&^flagStripped == 0)
+	s.Stripped = flags == flagStripped
+	s.First, s.Last = r.slotRange()
+	limit := r.uint()
+	r.check(limit <= MaxPage)
+	s.Limit = int(limit)
+	s.After = r.bytes()
+	if err := r.end(); err != nil {
+		return ScanRequest{}, fmt.Errorf("slot range to scan: %w", err)
+	}
+	return s, nil
+}
+
+// AppendPage appends the answer to a KindScan request to dst.
+func AppendPage(dst []byte, p Page) []byte {
+	return appendBytes(appendCells(dst, p.Cells), p.Next)
+}
+
+// DecodePage reads the answer to a KindScan request. It does not alias body.
+func DecodePage(body []byte) (p Page, err error) {
+	r := reader{buf: body}
+	if p.Cells, err = r.cells(false); err == nil {
+		p.Next = append(p.Next, r.bytes()...)
+		err = r.end()
+	}
+	if err != nil {
+		return Page{}, fmt.Errorf("page of a scan: %w", err)
+	}
+	return p, nil
+}
+
+// AppendCount appends a KindCount request to dst: for the keys of slots first
+// to last, both included, that are alive at the Unix time now, in ms.
+func AppendCount(dst []byte, first, last uint16, now int64) []byte {
+	return binary.AppendUvarint(appendRange(dst, first, last), uint64(max(now, 0)))
+}
+
+// DecodeCount reads a KindCount request.
+func DecodeCount(body []byte) (first, last uint16, now int64, err error) {
+	r := reader{buf: body}
+	first, last = r.slotRange()
+	ms := r.uint()
+	now = int64(ms)
+	r.check(now >= 0)
+	if err := r.end(); err != nil {
+		return 0, 0, 0, fmt.Errorf("slot range to count: %w", err)
+	}
+	return first, last, now, nil
+}
+
+// AppendCounted appends the answer to a KindCount request to dst.
+func AppendCounted(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
+
+// DecodeCounted reads the answer to a KindCount request.
+func DecodeCounted(body []byte) (uint64, error) {
+	r := reader{buf: body}
+	n := r.uint()
+	if err := r.end(); err != nil {
+		return 0, fmt.Errorf("count of a slot range: %w", err)
+	}
+	return n, nil
+}
