@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// pair is one entry of a map in a reply.
+type pair struct {
+	key   string
+	value any
+}
+
+// pairs reads a reply that RESP3 calls a map: keys and values in turn.
+func pairs(reply any) ([]pair, error) {
+	items, ok := reply.([]any)
+	if !ok || len(items)%2 != 0 {
+		return nil, fmt.Errorf("unexpected reply of type %T: is it a dynaring node of this version?", reply)
+	}
+	var out []pair
+	for i := 0; i < len(items); i += 2 {
+		key, ok := items[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("unexpected key of type %T in a reply", items[i])
+		}
+		out = append(out, pair{key, items[i+1]})
+	}
+	return out, nil
+}
+
+// records reads an array of maps.
+func records(reply any) ([][]pair, error) {
+	items, ok := reply.([]any)
+	if !ok {
+		return nil, fmt.Errorf("unexpected reply of type %T: is it a dynaring node of this version?", reply)
+	}
+	var out [][]pair
+	for _, item := range items {
+		record, err := pairs(item)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, record)
+	}
+	return out, nil
+}
+
+// get returns the value under key, as text; "" if there is none.
+func get(record []pair, key string) string {
+	for _, p := range record {
+		if p.key == key {
+			return text(p.value)
+		}
+	}
+	return ""
+}
+
+// text prints a value of a reply in a line: lists with commas between.
+func text(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case []any:
+		words := make([]string, len(v))
+		for i := range v {
+			words[i] = text(v[i])
+		}
+		return strings.Join(words, ",")
+	}
+	return fmt.Sprint(value)
+}
+
+// table prints records as columns, under the keys met in them. Columns that
+// are empty throughout are left out.
+func table(w io.Writer, rows [][]pair) error {
+	var columns []string
+	seen := map[string]bool{}
+	for _, row := range rows {
+		for _, p := range row {
+			if !seen[p.key] && text(p.value) != "" {
+				seen[p.key] = true
+				columns = append(columns, p.key)
+			}
+		}
+	}
+	tw := tabwriter.NewWriter(w, 0, 2, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.ToUpper(strings.Join(columns, "\t")))
+	for _, row := range rows {
+		cells := make([]string, len(columns))
+		for i, column := range columns {
+			if cells[i] = get(row, column); cells[i] == "" {
+				cells[i] = "-"
+			}
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	return tw.Flush()
+}

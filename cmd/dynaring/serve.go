@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"github.com/dynaring/dynaring/cmd/internal/node"
+)
+
+func (a app) serveCommand() *ffcli.Command {
+	var s settings
+	fs := flag.NewFlagSet("dynaring serve", flag.ContinueOnError)
+	s.register(fs)
+	return &ffcli.Command{
+		Name:       "serve",
+		ShortUsage: "dynaring serve [flags]",
+		ShortHelp:  "Run one node.",
+		LongHelp: `A flag may also stand in the environment (--data-dir as DYNARING_DATA_DIR) or in
+the TOML file that --config names (data-dir = "…"). The command line wins over
+the environment, the environment over the file.
+
+SIGTERM or SIGINT stops the node cleanly; a second one stops it at once.`,
+		FlagSet:   fs,
+		Options:   sources(),
+		UsageFunc: func(c *ffcli.Command) string { return usageText(c, serveGroups) },
+		Exec: func(ctx context.Context, args []string) error {
+			if err := noArgs(args); err != nil {
+				return err
+			}
+			s.remember(fs)
+			return a.serve(ctx, s)
+		},
+	}
+}
+
+// serve runs one node until a signal or a failure stops it.
+func (a app) serve(ctx context.Context, s settings) error {
+	s.node.Version = currentVersion()
+	cfg, err := s.node.Complete()
+	if err != nil {
+		return err
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: s.logLevel}))
+	ctx, stop := untilSignal(ctx, a.stderr)
+	defer stop()
+	n, err := node.New(cfg, log)
+	if err != nil {
+		return err
+	}
+	return n.Run(ctx)
+}
+
+// exitForced is the exit code after a second signal.
+const exitForced = 130
+
+// untilSignal returns a context that the first SIGTERM or SIGINT ends. The
+// second one ends the process. Stop gives the signals back.
+func untilSignal(ctx context.Context, stderr io.Writer) (_ context.Context, stop func()) {
+	// Without this, a log line after the reader of our stderr is gone would
+	// end the process in the middle of its clean stop.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	stopped, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case <-stopped:
+				return
+			case <-signals:
+			}
+			if n > 0 {
+				fmt.Fprintln(stderr, "dynaring: stopping at once, as asked by a second signal")
+				os.Exit(exitForced)
+			}
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(stopped)
+		<-done
+		cancel()
+	}
+}
