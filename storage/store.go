@@ -2,80 +2,160 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dynaring/dynaring/storage/version"
 )
 
-// Durability says when a replica's disk has to hold a write.
-type Durability int
+// Slots is the number of slots that have a floor: Redis Cluster's.
+const Slots = 16384
 
-const (
-	Always Durability = iota
-	One
-	Interval
-)
+// syncEvery is how often Run syncs what was applied without a sync, and looks
+// at the free space.
+const syncEvery = time.Second
 
-// ParseDurability parses "always", "one" or "interval".
-func ParseDurability(s string) (Durability, error) { return Always, nil }
+// Store is an open data directory. It may be used concurrently.
+type Store struct {
+	dir        string
+	fs         vfs.FS
+	logger     *slog.Logger
+	durability Durability
 
-// Options of a store.
-type Options struct {
-	Dir           string
-	FS            vfs.FS
-	CacheBytes    int64
-	MemTableBytes int64
-	Durability    Durability
-	MinFreeBytes  uint64
-	Logger        *slog.Logger
-	OnFatal       func(error)
+	db    *pebble.DB
+	lock  *pebble.Lock
+	guard *guardFS
+	fault fault
+	space space
+	gate  gate
+
+	actor version.Actor
+	fresh bool
+
+	unsynced atomic.Bool // something was applied without a sync since the last one
+	stalls   stallCounter
+	batches  sync.Pool            // of *Batch
+	floors   [Slots]atomic.Uint64 // as stored, or about to be
 }
 
-// Store is an open data directory.
-type Store struct{}
+// newStore returns a store that is not open yet.
+func newStore(o Options) *Store {
+	s := &Store{dir: o.Dir, fs: o.FS, logger: o.Logger, durability: o.Durability}
+	s.fault.dir, s.fault.logger, s.fault.onFatal = o.Dir, o.Logger, o.OnFatal
+	s.space.fs, s.space.dir, s.space.need, s.space.logger = o.FS, o.Dir, o.MinFreeBytes, o.Logger
+	s.gate.empty = make(chan struct{})
+	s.guard = &guardFS{FS: o.FS, dir: o.Dir, fault: &s.fault, space: &s.space, shadow: vfs.NewMem()}
+	s.batches.New = func() any { return new(Batch) }
+	return s
+}
 
-// Open opens or creates a data directory.
-func Open(o Options) (*Store, error) { return nil, nil }
-
-// Close stops cleanly.
-func (s *Store) Close() error { return nil }
-
-// Run syncs and watches.
-func (s *Store) Run(ctx context.Context) error { return nil }
-
-// Actor returns the actor.
-func (s *Store) Actor() version.Actor { return version.Actor{} }
-
-// Fresh reports whether this Open created the directory.
-func (s *Store) Fresh() bool { return false }
-
-// Durability returns the mode.
-func (s *Store) Durability() Durability { return Always }
-
-// Get returns a copy of a row's value; nil, nil if absent.
-func (s *Store) Get(row []byte) ([]byte, error) { return nil, nil }
-
-// Floor returns the slot's floor.
-func (s *Store) Floor(slot uint16) uint64 { return 0 }
-
-// Scan walks rows in [from, to).
-func (s *Store) Scan(ctx context.Context, from, to []byte, limit int, fn func(row, value []byte) (bool, error)) error {
+// Close syncs everything, closes the directory and then, if nothing has failed,
+// leaves the marker of a clean stop. Calls that are under way are waited for;
+// commits may still be waited on afterwards. A second Close does nothing.
+func (s *Store) Close() error {
+	s.guard.closing.Store(true)
+	if !s.gate.shut() {
+		return nil
+	}
+	err := s.db.Close()
+	if fault := s.fault.err(); fault != nil {
+		err = fault
+	}
+	if err == nil {
+		err = writeMarker(s.fs, s.dir, cleanFile, s.actor.String())
+	}
+	if err := errors.Join(err, s.lock.Close()); err != nil {
+		return fmt.Errorf("closing data directory %s: %w", s.dir, err)
+	}
 	return nil
 }
 
-// PutMeta stores a named setting, synced.
-func (s *Store) PutMeta(key string, value []byte) error { return nil }
+// Run syncs batches that were applied without a sync and watches the free
+// space, once a second, until ctx is done (nil) or the store fails (ErrFailed).
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(syncEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		s.space.check()
+		if err := s.Sync(); err != nil && !errors.Is(err, ErrClosed) {
+			return err
+		}
+	}
+}
 
-// GetMeta returns a named setting; nil, nil if absent.
-func (s *Store) GetMeta(key string) ([]byte, error) { return nil, nil }
+// Sync puts everything that has been applied on disk. It costs nothing if all
+// of it was applied with a sync.
+func (s *Store) Sync() error {
+	if err := s.fault.err(); err != nil {
+		return err
+	}
+	if !s.gate.enter() {
+		return ErrClosed
+	}
+	defer s.gate.leave()
+	if !s.unsynced.Swap(false) {
+		return nil
+	}
+	if err := s.db.LogData(nil, pebble.Sync); err != nil {
+		return s.fault.set("sync", err)
+	}
+	return s.fault.err()
+}
 
-// Checkpoint writes a copy of the store into dir.
-func (s *Store) Checkpoint(dir string) error { return nil }
+// Actor is the actor under which dots are minted until the store is closed: the
+// directory's random id and the number of its unclean stops.
+func (s *Store) Actor() version.Actor { return s.actor }
 
-// Metrics returns numbers.
-func (s *Store) Metrics() Metrics { return Metrics{} }
+// Fresh reports whether the directory was made by this Open.
+func (s *Store) Fresh() bool { return s.fresh }
 
-// Metrics are a store's numbers.
-type Metrics struct{}
+// Durability returns the mode that the store was opened with.
+func (s *Store) Durability() Durability { return s.durability }
+
+// Err returns the error that stopped the store (ErrFailed), nil while it works.
+func (s *Store) Err() error { return s.fault.err() }
+
+// Floor returns the counter at or below which this actor may not mint in slot:
+// what Batch.SetFloor has raised it to, 0 if never.
+func (s *Store) Floor(slot uint16) uint64 { return s.floors[slot%Slots].Load() }
+
+// raiseFloor raises a floor in memory.
+func (s *Store) raiseFloor(f slotFloor) {
+	floor := &s.floors[f.slot%Slots]
+	for old := floor.Load(); old < f.counter; old = floor.Load() {
+		if floor.CompareAndSwap(old, f.counter) {
+			return
+		}
+	}
+}
+
+// loadFloors reads all floors.
+func (s *Store) loadFloors() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindFloor}, UpperBound: []byte{kindFloor + 1}})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		row, value := it.Key(), it.Value()
+		if len(row) != rowHeader || len(value) != 8 {
+			return errors.Join(fmt.Errorf("%w: bad floor row %x", ErrForeign, row), it.Close())
+		}
+		s.raiseFloor(slotFloor{binary.BigEndian.Uint16(row[1:]), binary.BigEndian.Uint64(value)})
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+func floorValue(counter uint64) []byte { return binary.BigEndian.AppendUint64(nil, counter) }
