@@ -1,0 +1,71 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 10s
+ROUNDS ?= 5
+BLACKBOX := ./cmd/internal/blackbox/...
+
+# Real clients must be there: the tests that need them fail instead of skipping.
+export DYNARING_TEST_CLIENTS ?= required
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/dynaring
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/dynaring ./cmd/dynaring
+
+.PHONY: run
+run: build ## Run a cluster of three nodes on ports 7001, 7002 and 7003
+	bin/dynaring local --nodes 3
+
+.PHONY: test
+test: deps lint layers suite ## Everything: installs what it needs, lint, the suite under -race, real clients
+
+.PHONY: deps
+deps: ## Install the clients that the tests use
+	testdata/install-deps.sh
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go' | while read -r f; do [ ! -e "$$f" ] || echo "$$f"; done)); \
+	if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: layers
+layers: ## Check that arrows between packages point down
+	go test -count=1 ./cmd/internal/layers
+
+.PHONY: suite
+suite: ## The whole suite under -race; real processes last, on their own
+	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
+	go test -race -timeout 10m $(BLACKBOX)
+
+.PHONY: race
+race: ## go test -race, without the real processes
+	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
+
+.PHONY: blackbox
+blackbox: deps ## Real processes and clients, without -race
+	go test -count=1 -timeout 10m $(BLACKBOX)
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (10s)
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: build ## Compare with redis-server and with redcon answering from nothing
+	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS)
+
+.PHONY: clean
+clean: ## Remove what was built and the data of local clusters
+	rm -rf bin dynaring-data testdata/clients/js/node_modules
