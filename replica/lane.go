@@ -96,6 +96,7 @@ func (l *lane) process(works []work) {
 // who asked for no sync at once, the others through the syncer.
 func (l *lane) commit(works []work) {
 	g, f := &l.group, flight{works: works}
+	var failed error
 	if g.dirty > 0 {
 		var err error
 		f.synced = l.r.durability == storage.Always || l.r.durability == storage.One && g.updated
@@ -106,12 +107,7 @@ func (l *lane) commit(works []work) {
 		}
 		l.counts.writes.Add(uint64(g.dirty))
 		if !f.synced {
-			// Nothing to wait for; it only ends the commit.
-			if err := f.commit.Wait(); err != nil {
-				g.shut(false)
-				l.refuse(works, err)
-				return
-			}
+			failed = f.commit.Wait() // for nothing; it ends the commit
 		}
 	}
 	g.shut(true)
@@ -122,7 +118,7 @@ func (l *lane) commit(works []work) {
 		if l.deferred(w) {
 			deferred = true
 		} else {
-			w.settled(nil)
+			w.settled(failed)
 		}
 	}
 	if deferred || f.synced {

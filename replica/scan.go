@@ -48,7 +48,7 @@ func (r *Replica) Scan(ctx context.Context, s ScanRequest) (Page, error) {
 
 // rowRange returns the rows of slots first to last: [from, to).
 func rowRange(first, last uint16) (from, to []byte) {
-	return storage.RowSlotStart(nil, int(first)), storage.RowSlotStart(nil, int(last)+1)
+	return storage.RowSlotStart(nil, first), storage.RowSlotStart(nil, last+1)
 }
 
 // scanned makes a cell of a row that is only lent.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/dynaring/dynaring/replica/peer"
+	"github.com/dynaring/dynaring/storage"
 )
 
 // Kinds of requests between nodes. The replica answers Apply, Read, Scan and
@@ -32,9 +33,6 @@ const (
 
 // ErrMalformed: bytes from a peer that are not what their kind says.
 var ErrMalformed = errors.New("malformed message")
-
-// slots is the size of the ring; a slot beyond it is malformed.
-const slots = 1 << 14
 
 // All messages are made of the same few parts. Integers are unsigned varints,
 // but a slot and a digest, which are 2 and 8 bytes, little-endian.
@@ -113,7 +111,7 @@ func (r *reader) slot() uint16 {
 		return 0
 	}
 	slot := binary.LittleEndian.Uint16(b)
-	r.check(slot < slots)
+	r.check(slot < storage.Slots)
 	return slot
 }
 

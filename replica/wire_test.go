@@ -1,0 +1,237 @@
+package replica
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/dynaring/dynaring/storage"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// drawCell builds a cell by a few random writes of random actors.
+func drawCell(t *rapid.T) *version.Cell {
+	var c *version.Cell
+	for i := range rapid.IntRange(1, 4).Draw(t, "writes") {
+		m := version.Mint{
+			Actor: version.Actor{ID: rapid.Uint64Range(1, 3).Draw(t, "actor")},
+			Time:  version.TimestampAt(int64(1000 + i)),
+			Now:   1000,
+		}
+		var next *version.Cell
+		var err error
+		if rapid.Bool().Draw(t, "incr") {
+			next, _, _, err = c.Increment(m, rapid.Int64Range(-3, 3).Draw(t, "by"))
+		}
+		if next == nil || err != nil {
+			w := version.Write{Value: rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "value")}
+			if rapid.Bool().Draw(t, "sibling") {
+				w.Context = &version.Context{}
+			}
+			if next, _, _, err = c.Put(m, w); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c = next
+	}
+	return c
+}
+
+func drawKey(t *rapid.T) Key {
+	return Key{
+		Slot:  uint16(rapid.IntRange(0, storage.Slots-1).Draw(t, "slot")),
+		Key:   rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "key"),
+		Field: rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(t, "field"),
+	}
+}
+
+func sameKey(a, b Key) bool {
+	return a.Slot == b.Slot && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Field, b.Field)
+}
+
+func sameCells(a, b []KeyedCell) bool {
+	return slices.EqualFunc(a, b, func(x, y KeyedCell) bool {
+		return sameKey(x.Key, y.Key) && bytes.Equal(x.Cell.Bytes(), y.Cell.Bytes())
+	})
+}
+
+// scribbled returns what decode makes of a body that is overwritten as soon as
+// decode has returned, as a connection's buffer is.
+func scribbled[T any](t *rapid.T, body []byte, decode func([]byte) (T, error)) T {
+	body = bytes.Clone(body)
+	out, err := decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range body {
+		body[i] = 0xff
+	}
+	return out
+}
+
+func TestApplyRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cells := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) KeyedCell {
+			return KeyedCell{Key: drawKey(t), Cell: drawCell(t)}
+		}), 0, 8).Draw(t, "cells")
+		if n := len(cells); n > 0 && rapid.Bool().Draw(t, "large") {
+			big, _, _, err := cells[0].Cell.Put(version.Mint{Actor: version.Actor{ID: 9}}, version.Write{Value: make([]byte, maxSharedFrame)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cells[0].Cell = big
+		}
+		if got := scribbled(t, AppendApply(nil, cells), DecodeApply); !sameCells(got, cells) {
+			t.Fatalf("got %v, want %v", got, cells)
+		}
+		page := Page{Cells: cells, Next: rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, "next")}
+		got := scribbled(t, AppendPage(nil, page), DecodePage)
+		if !sameCells(got.Cells, cells) || !bytes.Equal(got.Next, page.Next) {
+			t.Fatalf("got %v, want %v", got, page)
+		}
+	})
+}
+
+func TestReadRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		asks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Ask {
+			return Ask{Key: drawKey(t), Digest: rapid.Uint64().Draw(t, "digest")}
+		}), 0, 8).Draw(t, "asks")
+		stripped := rapid.Bool().Draw(t, "stripped")
+		got, gotStripped, err := DecodeRead(AppendRead(nil, asks, stripped))
+		same := slices.EqualFunc(got, asks, func(a, b Ask) bool { return a.Digest == b.Digest && sameKey(a.Key, b.Key) })
+		if err != nil || gotStripped != stripped || !same {
+			t.Fatalf("got %v %v %v, want %v %v", got, gotStripped, err, asks, stripped)
+		}
+
+		answers := make([]Answer, len(asks))
+		for i := range answers {
+			answers[i].Status = Status(rapid.IntRange(0, int(Later)).Draw(t, "status"))
+			switch {
+			case answers[i].Status == Found:
+				answers[i].Cell = drawCell(t)
+			case i == 0 && answers[i].Status == Later:
+				answers[i].Status = Same
+			}
+		}
+		back := scribbled(t, AppendAnswers(nil, answers), func(b []byte) ([]Answer, error) {
+			return DecodeAnswers(nil, b, len(answers))
+		})
+		if !slices.EqualFunc(back, answers, func(a, b Answer) bool {
+			return a.Status == b.Status && bytes.Equal(a.Cell.Bytes(), b.Cell.Bytes())
+		}) {
+			t.Fatalf("got %v, want %v", back, answers)
+		}
+		if _, err := DecodeAnswers(nil, AppendAnswers(nil, answers), len(answers)+1); !errors.Is(err, ErrMalformed) {
+			t.Fatalf("an answer to fewer asks: %v", err)
+		}
+	})
+}
+
+func TestRangeRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := ScanRequest{
+			First:    uint16(rapid.IntRange(0, storage.Slots-1).Draw(t, "first")),
+			After:    rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(t, "after"),
+			Limit:    rapid.IntRange(0, MaxPage).Draw(t, "limit"),
+			Stripped: rapid.Bool().Draw(t, "stripped"),
+		}
+		s.Last = uint16(rapid.IntRange(int(s.First), storage.Slots-1).Draw(t, "last"))
+		got, err := DecodeScan(AppendScan(nil, s))
+		if err != nil || got.First != s.First || got.Last != s.Last || got.Limit != s.Limit ||
+			got.Stripped != s.Stripped || !bytes.Equal(got.After, s.After) {
+			t.Fatalf("got %v %v, want %v", got, err, s)
+		}
+		now := rapid.Int64Min(0).Draw(t, "now")
+		first, last, gotNow, err := DecodeCount(AppendCount(nil, s.First, s.Last, now))
+		if err != nil || first != s.First || last != s.Last || gotNow != now {
+			t.Fatalf("got %d %d %d %v, want %d %d %d", first, last, gotNow, err, s.First, s.Last, now)
+		}
+		n := rapid.Uint64().Draw(t, "n")
+		if got, err := DecodeCounted(AppendCounted(nil, n)); got != n || err != nil {
+			t.Fatalf("got %d %v, want %d", got, err, n)
+		}
+	})
+}
+
+// TestMalformed cuts and lengthens messages: each end must be noticed.
+func TestMalformed(t *testing.T) {
+	cell, _, _, err := (*version.Cell)(nil).Put(version.Mint{Actor: version.Actor{ID: 1}}, version.Write{Value: []byte("v")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := Key{Slot: 7, Key: []byte("k"), Field: []byte("f")}
+	cells := []KeyedCell{{Key: key, Cell: cell}}
+	for _, m := range []struct {
+		name   string
+		body   []byte
+		decode func([]byte) error
+	}{
+		{"apply", AppendApply(nil, cells), func(b []byte) error { _, err := DecodeApply(b); return err }},
+		{"page", AppendPage(nil, Page{Cells: cells, Next: []byte("n")}), func(b []byte) error { _, err := DecodePage(b); return err }},
+		{"read", AppendRead(nil, []Ask{{Key: key}}, true), func(b []byte) error { _, _, err := DecodeRead(b); return err }},
+		{"answers", AppendAnswers(nil, []Answer{{Found, cell}}), func(b []byte) error { _, err := DecodeAnswers(nil, b, 1); return err }},
+		{"scan", AppendScan(nil, ScanRequest{Last: 9, Limit: 3, After: []byte("r")}), func(b []byte) error { _, err := DecodeScan(b); return err }},
+		{"count", AppendCount(nil, 1, 2, 3), func(b []byte) error { _, _, _, err := DecodeCount(b); return err }},
+		{"counted", AppendCounted(nil, 300), func(b []byte) error { _, err := DecodeCounted(b); return err }},
+	} {
+		if err := m.decode(m.body); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+		for n := range m.body {
+			if err := m.decode(m.body[:n]); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%s cut to %d of %d bytes: %v", m.name, n, len(m.body), err)
+			}
+		}
+		if err := m.decode(append(bytes.Clone(m.body), 0)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s with a byte too many: %v", m.name, err)
+		}
+	}
+	beyond := AppendCount(nil, storage.Slots, storage.Slots, 0)
+	if _, _, _, err := DecodeCount(beyond); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a slot beyond the ring: %v", err)
+	}
+	if _, err := DecodeScan(AppendScan(nil, ScanRequest{First: 2, Last: 1})); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a range backwards: %v", err)
+	}
+}
+
+// FuzzDecode holds every decoder to: no panic, and what is accepted is what
+// its own encoder would have written.
+func FuzzDecode(f *testing.F) {
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if cells, err := DecodeApply(body); err == nil {
+			again, err := DecodeApply(AppendApply(nil, cells))
+			if err != nil || !sameCells(again, cells) {
+				t.Fatalf("apply: %v %v, want %v", again, err, cells)
+			}
+		}
+		if page, err := DecodePage(body); err == nil {
+			again, err := DecodePage(AppendPage(nil, page))
+			if err != nil || !sameCells(again.Cells, page.Cells) || !bytes.Equal(again.Next, page.Next) {
+				t.Fatalf("page: %v %v, want %v", again, err, page)
+			}
+		}
+		if asks, stripped, err := DecodeRead(body); err == nil {
+			again, _, err := DecodeRead(AppendRead(nil, asks, stripped))
+			if err != nil || len(again) != len(asks) {
+				t.Fatalf("read: %v %v, want %v", again, err, asks)
+			}
+		}
+		for n := range 3 {
+			if answers, err := DecodeAnswers(nil, body, n); err == nil && len(answers) != n {
+				t.Fatalf("%d answers to %d asks", len(answers), n)
+			}
+		}
+		if s, err := DecodeScan(body); err == nil && (s.First > s.Last || s.Last >= storage.Slots || s.Limit > MaxPage) {
+			t.Fatalf("scan: %v", s)
+		}
+		if first, last, now, err := DecodeCount(body); err == nil && (first > last || last >= storage.Slots || now < 0) {
+			t.Fatalf("count: %d %d %d", first, last, now)
+		}
+		_, _ = DecodeCounted(body)
+	})
+}
