@@ -1,0 +1,302 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dynaring/dynaring/coordinator"
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/replica/peer"
+	"github.com/dynaring/dynaring/resp"
+	"github.com/dynaring/dynaring/ring"
+	"github.com/dynaring/dynaring/ring/gossip"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// cluster answers what clients ask about the cluster as a whole: it puts
+// together what the layers know.
+type cluster struct{ n *Node }
+
+// Local returns the cell as this node's replica holds it.
+func (c cluster) Local(key replica.Key) (*version.Cell, error) { return c.n.replica.Get(key) }
+
+// Quorum returns the cluster's N and this node's R and W.
+func (c cluster) Quorum() (n, r, w int) {
+	n = c.n.cfg.N
+	if v := c.n.gossip.View(); v.Ring != nil {
+		n = v.Ring.Config().N
+	}
+	return n, c.n.cfg.R, c.n.cfg.W
+}
+
+// actorNames maps data directories to members, as of one history.
+type actorNames struct {
+	history *ring.History
+	byID    map[uint64]string
+}
+
+// ActorName prints an actor by the node that minted under it: "n1", "n1/2".
+func (c cluster) ActorName(a version.Actor) string {
+	h := c.n.gossip.View().History
+	names, _ := c.n.names.Load().(actorNames)
+	if names.history != h {
+		names = actorNames{history: h, byID: map[uint64]string{}}
+		for _, e := range events(h) {
+			if e.Kind == ring.Join {
+				names.byID[e.Actor] = e.Name
+			}
+		}
+		c.n.names.Store(names)
+	}
+	name, ok := names.byID[a.ID]
+	if !ok {
+		return a.String()
+	}
+	if a.Inc > 0 {
+		name += "/" + strconv.FormatUint(uint64(a.Inc), 10)
+	}
+	return name
+}
+
+func events(h *ring.History) []ring.Event {
+	if h == nil {
+		return nil
+	}
+	return h.Events()
+}
+
+// Status returns the members as this node sees them.
+func (c cluster) Status(context.Context) (resp.Status, error) {
+	v := c.n.gossip.View()
+	if v.Ring == nil {
+		return resp.Status{}, coordinator.ErrLoading
+	}
+	cfg := v.Ring.Config()
+	st := resp.Status{
+		Cluster: fmt.Sprintf("%016x", cfg.Cluster), Self: c.n.cfg.Name,
+		N: cfg.N, R: c.n.cfg.R, W: c.n.cfg.W, Placement: cfg.Placement, Partitions: cfg.Partitions,
+	}
+	owned, coming := slotCounts(v.Ring)
+	for _, m := range v.Ring.Members() {
+		meta := v.Members[m.Name]
+		st.Members = append(st.Members, resp.Member{
+			Name: m.Name, Actor: fmt.Sprintf("%016x", m.Actor), Zone: m.Zone, Weight: m.Weight,
+			Up:   c.up(v, m.Name),
+			Addr: meta.Addr, ClusterAddr: meta.ClusterAddr, PeerAddr: meta.PeerAddr,
+			GossipAddr: meta.GossipAddr, HTTPAddr: meta.HTTPAddr,
+			Owned: owned[m.Name], Coming: coming[m.Name], Version: meta.Version,
+		})
+	}
+	return st, nil
+}
+
+// up reports whether this node can use another one now.
+func (c cluster) up(v *gossip.View, name string) bool {
+	return name == c.n.cfg.Name || v.Alive[name] && c.n.peers.Up(name)
+}
+
+func slotCounts(r *ring.Ring) (owned, coming map[string]int) {
+	owned, coming = map[string]int{}, map[string]int{}
+	for _, s := range r.Ranges() {
+		for _, name := range s.Preference.Owners {
+			owned[name] += s.Range.Len()
+		}
+		for _, name := range s.Preference.Coming {
+			coming[name] += s.Range.Len()
+		}
+	}
+	return owned, coming
+}
+
+// History returns the cluster's events, the oldest first.
+func (c cluster) History(context.Context) ([]resp.Event, error) {
+	v := c.n.gossip.View()
+	if v.History == nil {
+		return nil, coordinator.ErrLoading
+	}
+	var out []resp.Event
+	for _, e := range v.History.Events() {
+		out = append(out, resp.Event{
+			ID: e.ID.String(), Millis: e.Time.Millis(), Kind: e.Kind.String(), Name: e.Name, Detail: eventDetail(&e),
+		})
+	}
+	return out, nil
+}
+
+func eventDetail(e *ring.Event) string {
+	switch e.Kind {
+	case ring.Found:
+		return fmt.Sprintf("cluster=%016x n=%d placement=%s partitions=%d",
+			e.Config.Cluster, e.Config.N, e.Config.Placement, e.Config.Partitions)
+	case ring.Join:
+		d := fmt.Sprintf("actor=%016x weight=%d", e.Actor, e.Weight)
+		if e.Zone != "" {
+			d += " zone=" + e.Zone
+		}
+		return d
+	case ring.Ready:
+		slots := make([]string, len(e.Slots))
+		for i, r := range e.Slots {
+			slots[i] = r.String()
+		}
+		return "slots=" + strings.Join(slots, ",")
+	}
+	return ""
+}
+
+// explainTimeout bounds how long DEXPLAIN waits for one replica's truth.
+const explainTimeout = time.Second
+
+// Explain returns where a key lives, and what each replica holds of it.
+func (c cluster) Explain(ctx context.Context, key replica.Key) (resp.Explanation, error) {
+	v := c.n.gossip.View()
+	if v.Ring == nil {
+		return resp.Explanation{}, coordinator.ErrLoading
+	}
+	p := v.Ring.Lookup(key.Slot)
+	x := resp.Explanation{Slot: int(key.Slot), Partition: v.Ring.Partition(key.Slot)}
+	for _, name := range slices.Concat(p.Owners, p.Coming, p.Fallbacks) {
+		x.Replicas = append(x.Replicas, resp.KeyReplica{
+			Name: name, Role: p.Role(name).String(), Up: c.up(v, name),
+		})
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	answers := make(chan func(), len(x.Replicas))
+	for i := range x.Replicas {
+		r := &x.Replicas[i]
+		c.holds(key, r, func(cell *version.Cell, err error) {
+			answers <- func() { c.explain(r, cell, err) }
+		})
+	}
+	for range x.Replicas {
+		select {
+		case fill := <-answers:
+			fill()
+		case <-ctx.Done():
+			return x, nil
+		}
+	}
+	return x, nil
+}
+
+func (c cluster) explain(r *resp.KeyReplica, cell *version.Cell, err error) {
+	if err != nil {
+		return
+	}
+	r.Asked = true
+	if cell == nil {
+		return
+	}
+	r.Digest = fmt.Sprintf("%016x", cell.Digest())
+	for i := range cell.Versions {
+		r.Clocks = append(r.Clocks, version.FormatClock(cell.Versions[i].Clock(), c.ActorName))
+	}
+}
+
+// holds finds out what one replica holds. done is called once, and must not
+// block.
+func (c cluster) holds(key replica.Key, r *resp.KeyReplica, done func(*version.Cell, error)) {
+	switch {
+	case r.Name == c.n.cfg.Name:
+		done(c.n.replica.Get(key))
+		return
+	case !r.Up:
+		done(nil, peer.ErrUnreachable)
+		return
+	}
+	ask := replica.AppendRead(nil, []replica.Ask{{Key: key}}, true)
+	c.n.peers.Call(r.Name, peer.Foreground, replica.KindRead, ask, time.Now().Add(explainTimeout), func(reply peer.Reply) {
+		if reply.Err != nil {
+			done(nil, reply.Err)
+			return
+		}
+		answers, err := replica.DecodeAnswers(nil, reply.Body, 1)
+		if err != nil {
+			done(nil, fmt.Errorf("%s: %w", r.Name, err))
+			return
+		}
+		done(answers[0].Cell, nil)
+	})
+}
+
+// Count returns how many keys are alive in the cluster.
+func (c cluster) Count(ctx context.Context) (int64, error) { return c.n.coordinator.Count(ctx) }
+
+// Scan returns a page of the cluster's live keys.
+func (c cluster) Scan(ctx context.Context, from resp.Position, limit int) (resp.Page, error) {
+	page, err := c.n.coordinator.ScanPage(ctx, coordinator.Position(from), limit)
+	if err != nil {
+		return resp.Page{}, err
+	}
+	out := resp.Page{Next: resp.Position(page.Next), Done: page.Done}
+	for _, k := range page.Keys {
+		out.Keys = append(out.Keys, resp.ScannedKey{Key: k.Key, Type: "string"})
+	}
+	return out, nil
+}
+
+// Keys that Flush deletes at a time.
+const flushPage = 512
+
+// Flush deletes every key that is alive when its slot's turn comes.
+func (c cluster) Flush(ctx context.Context) error {
+	var at coordinator.Position
+	for {
+		page, err := c.n.coordinator.ScanPage(ctx, at, flushPage)
+		if err != nil {
+			return err
+		}
+		if err := c.deleteAll(ctx, page.Keys); err != nil {
+			return err
+		}
+		if page.Done {
+			return nil
+		}
+		at = page.Next
+	}
+}
+
+// delCommand is how a key is deleted on its own owner.
+var delCommand = []byte("DEL")
+
+// deleteAll deletes keys, each through one of its owners.
+func (c cluster) deleteAll(ctx context.Context, keys []replica.Key) error {
+	byNode := map[string]*coordinator.Exec{}
+	for _, k := range keys {
+		node, err := c.n.coordinator.Route(k.Slot, coordinator.RMW)
+		if err != nil {
+			return err
+		}
+		x := byNode[node]
+		if x == nil {
+			x = &coordinator.Exec{Proto: 2}
+			byNode[node] = x
+		}
+		x.Commands = append(x.Commands, coordinator.Command{
+			Slot: k.Slot, Class: coordinator.RMW, Args: [][]byte{delCommand, k.Key},
+		})
+	}
+	for node, x := range byNode {
+		if node == "" {
+			c.n.resp.Execute(ctx, x)
+		} else {
+			c.n.coordinator.Forward(ctx, node, x)
+		}
+		for i := range x.Commands {
+			cmd := &x.Commands[i]
+			if cmd.Err != nil {
+				return cmd.Err
+			}
+			if bytes.HasPrefix(cmd.Reply, []byte("-")) {
+				return fmt.Errorf("deleting a key: %s", bytes.TrimSpace(cmd.Reply[1:]))
+			}
+		}
+	}
+	return nil
+}
