@@ -42,6 +42,7 @@ func (c Class) String() string {
 // Limits that no one has had to turn yet.
 const (
 	readBuffer       = 128 << 10 // bytes; larger frames are read into a buffer of their own
+	largeStart       = 4 << 20   // bytes such a buffer begins with, at most
 	writeChunk       = 1 << 20   // bytes handed to one Write
 	writeTimeout     = 4 * time.Second
 	connectTimeout   = 3 * time.Second // dial and handshake
