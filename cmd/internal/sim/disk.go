@@ -1,0 +1,223 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Disk is a node's disk. It outlives the node: a clean stop leaves it as it
+// is, a crash takes away what was not synced.
+//
+// Everything may be changed while a node runs on it. No operation waits with
+// the mutex held.
+type Disk struct {
+	name string
+
+	mu struct {
+		sync.Mutex
+		mem       *vfs.MemFS
+		rng       *rand.Rand
+		low, high time.Duration // a sync of a log takes this long
+		full      bool
+		broken    error // what writes and syncs answer
+	}
+}
+
+// roomy is what a disk that is not full reports.
+const roomy = 1 << 40
+
+// NewDisk returns an empty disk.
+func NewDisk(name string, seed uint64) *Disk {
+	d := &Disk{name: name}
+	d.Wipe()
+	d.mu.rng = rand.New(rand.NewPCG(seed, uint64(len(name))<<32+uint64(name[len(name)-1])))
+	return d
+}
+
+// FS returns the disk for the node that starts now. A node that crashed goes
+// on with the disk that it had, which nobody looks at any more.
+func (d *Disk) FS() vfs.FS {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &diskFS{FS: d.mu.mem, disk: d, mem: d.mu.mem}
+}
+
+// Crash takes away what was not synced, except for a random part: each block
+// stays with the given probability, in percent. Faults end with it.
+func (d *Disk) Crash(stays int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.mem = d.mu.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: stays, RNG: d.mu.rng})
+	d.mu.full, d.mu.broken, d.mu.low, d.mu.high = false, nil, 0, 0
+}
+
+// Wipe empties the disk, as replacing it does.
+func (d *Disk) Wipe() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.mem = vfs.NewCrashableMem()
+	d.mu.full, d.mu.broken = false, nil
+}
+
+// SetSyncDelay sets how long a sync of a write-ahead log takes. Only those are
+// slow: others happen with locks held, of which synctest sees no end.
+func (d *Disk) SetSyncDelay(low, high time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.low, d.mu.high = low, high
+}
+
+// SetFull makes the disk full, or gives it room again.
+func (d *Disk) SetFull(full bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.full = full
+}
+
+// Break makes every write and sync fail from now on.
+func (d *Disk) Break() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.broken = fmt.Errorf("disk of %s: %w", d.name, syscall.EIO)
+}
+
+// state returns what a change of mem has to expect.
+func (d *Disk) state(mem *vfs.MemFS) (full bool, broken error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if mem != d.mu.mem {
+		return false, nil
+	}
+	return d.mu.full, d.mu.broken
+}
+
+func (d *Disk) syncDelay(mem *vfs.MemFS) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if mem != d.mu.mem || d.mu.high == 0 {
+		return 0
+	}
+	return between(d.mu.rng, d.mu.low, d.mu.high)
+}
+
+// diskFS is the disk as one node sees it.
+type diskFS struct {
+	vfs.FS
+	disk *Disk
+	mem  *vfs.MemFS
+}
+
+// change runs op, which needs room if it grows the disk.
+func (f *diskFS) change(grows bool, op func() error) error {
+	full, broken := f.disk.state(f.mem)
+	switch {
+	case broken != nil:
+		return broken
+	case full && grows:
+		return syscall.ENOSPC
+	}
+	return op()
+}
+
+func (f *diskFS) open(name string, grows bool, open func() (vfs.File, error)) (file vfs.File, err error) {
+	err = f.change(grows, func() (err error) {
+		file, err = open()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: file, fs: f, slow: strings.HasSuffix(name, ".log")}, nil
+}
+
+func (f *diskFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.open(name, true, func() (vfs.File, error) { return f.FS.Create(name, c) })
+}
+
+func (f *diskFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return f.open(name, true, func() (vfs.File, error) { return f.FS.OpenReadWrite(name, c, opts...) })
+}
+
+func (f *diskFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.open(newname, false, func() (vfs.File, error) { return f.FS.ReuseForWrite(oldname, newname, c) })
+}
+
+func (f *diskFS) OpenDir(name string) (vfs.File, error) {
+	file, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: file, fs: f}, nil
+}
+
+func (f *diskFS) Link(oldname, newname string) error {
+	return f.change(true, func() error { return f.FS.Link(oldname, newname) })
+}
+
+func (f *diskFS) Rename(oldname, newname string) error {
+	return f.change(false, func() error { return f.FS.Rename(oldname, newname) })
+}
+
+func (f *diskFS) Remove(name string) error {
+	return f.change(false, func() error { return f.FS.Remove(name) })
+}
+
+func (f *diskFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	u := vfs.DiskUsage{AvailBytes: roomy, TotalBytes: 2 * roomy, UsedBytes: roomy}
+	if full, _ := f.disk.state(f.mem); full {
+		u.AvailBytes = 0
+	}
+	return u, nil
+}
+
+func (f *diskFS) Unwrap() vfs.FS { return f.FS }
+
+// diskFile is a file opened for writing, or a directory.
+type diskFile struct {
+	vfs.File
+	fs   *diskFS
+	slow bool
+}
+
+func (f *diskFile) Write(p []byte) (n int, err error) {
+	err = f.fs.change(true, func() (err error) {
+		n, err = f.File.Write(p)
+		return err
+	})
+	return n, err
+}
+
+func (f *diskFile) WriteAt(p []byte, off int64) (n int, err error) {
+	err = f.fs.change(true, func() (err error) {
+		n, err = f.File.WriteAt(p, off)
+		return err
+	})
+	return n, err
+}
+
+func (f *diskFile) Sync() error { return f.sync(f.File.Sync) }
+
+func (f *diskFile) SyncData() error { return f.sync(f.File.SyncData) }
+
+func (f *diskFile) SyncTo(length int64) (full bool, err error) {
+	err = f.sync(func() (err error) {
+		full, err = f.File.SyncTo(length)
+		return err
+	})
+	return full, err
+}
+
+func (f *diskFile) sync(op func() error) error {
+	if f.slow {
+		if d := f.fs.disk.syncDelay(f.fs.mem); d > 0 {
+			time.Sleep(d)
+		}
+	}
+	return f.fs.change(false, op)
+}

@@ -1,0 +1,28 @@
+// Package sim runs whole clusters in one process under testing/synctest: real
+// nodes, as cmd/internal/node assembles them, on virtual time, in-memory disks
+// that crash and a network that delays, loses, cuts and freezes. Minutes of
+// faults take a second, and a seed repeats them.
+//
+//	network.go    hosts, links and their faults; conn.go, listen.go, gossip.go
+//	              what a node sees of them
+//	disk.go       a node's disk: crashes, slow syncs, no room, errors
+//	cluster.go    nodes on hosts and disks: start, stop, crash, wipe
+//	client.go     a small Redis client over the network
+//	history.go    what clients did and were told
+//	workload.go   clients that do it
+//	check.go      the laws, checked on a history; audit.go on the disks
+//	plan.go       a schedule of faults drawn from a seed
+//
+// The scenarios are in testdata, as text; the random schedules are run by
+//
+//	go test ./cmd/internal/sim -run Random -sim.seed N -sim.runs M
+//
+// A seed fixes the faults, the delays and what the clients do. How goroutines
+// that are ready at the same instant of virtual time take turns is up to the
+// Go scheduler, so a seed that fails once in a while has to be run often.
+//
+// What runs in a bubble must not wait with a mutex held, must not wait for
+// anything outside, and must be gone at the end. The package must never reach
+// into a node: it changes the world around it, asks as a client asks, and reads
+// disks of nodes that have stopped.
+package sim

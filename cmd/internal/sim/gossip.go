@@ -1,0 +1,128 @@
+package sim
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// packetBuffer is how many packets wait for their reader; more are lost.
+const packetBuffer = 1024
+
+// Transport carries memberlist over a Network: packets that may be lost,
+// doubled and overtaken, and streams. It starts no goroutine.
+type Transport struct {
+	host    *Host
+	streams *listener
+	packets chan *memberlist.Packet
+	closed  bool // guarded by Network.mu
+}
+
+var _ memberlist.Transport = (*Transport)(nil)
+
+// Gossip opens a memberlist transport on a port of the host.
+func (h *Host) Gossip(addr string) (*Transport, error) {
+	l, err := h.listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	t := &Transport{host: h, streams: l, packets: make(chan *memberlist.Packet, packetBuffer)}
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	h.gossips[l.port] = t
+	return t, nil
+}
+
+// FinalAdvertiseAddr implements memberlist.Transport.
+func (t *Transport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+	if ip != "" {
+		return net.ParseIP(ip), port, nil
+	}
+	return net.ParseIP(t.host.ip), t.streams.port, nil
+}
+
+// WriteTo implements memberlist.Transport.
+func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
+	now := time.Now()
+	ip, port, err := splitAddr(addr)
+	if err != nil {
+		return now, err
+	}
+	n := t.host.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t.closed {
+		return now, net.ErrClosed
+	}
+	to := n.mu.hosts[ip]
+	if to == nil {
+		return now, errNoHost
+	}
+	l := n.linkLocked(t.host.name, to.name)
+	copies := 1
+	switch draw := l.rng.Float64(); {
+	case draw < l.loss:
+		return now, nil
+	case draw < l.loss+l.double:
+		copies = 2
+	}
+	data := slices.Clone(b)
+	for range copies {
+		time.AfterFunc(between(l.rng, l.min, l.max), func() { t.deliver(data, ip, port) })
+	}
+	return now, nil
+}
+
+// deliver hands a packet over, unless the way is cut by now or nobody is there.
+func (t *Transport) deliver(data []byte, ip string, port int) {
+	n := t.host.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	to := n.mu.hosts[ip]
+	if to == nil || to.gossips[port] == nil {
+		return
+	}
+	now := time.Now()
+	if stalled, _ := n.stalledLocked(t.host.name, to.name, now); stalled {
+		return
+	}
+	select {
+	case to.gossips[port].packets <- &memberlist.Packet{Buf: slices.Clone(data), From: t.streams.Addr(), Timestamp: now}:
+	default:
+	}
+}
+
+// PacketCh implements memberlist.Transport.
+func (t *Transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+
+// StreamCh implements memberlist.Transport.
+func (t *Transport) StreamCh() <-chan net.Conn { return t.streams.queue }
+
+// DialTimeout implements memberlist.Transport.
+func (t *Transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return t.host.Dial(ctx, addr)
+}
+
+// Shutdown implements memberlist.Transport. memberlist has stopped reading by
+// then, so connections it never took are reset.
+func (t *Transport) Shutdown() error {
+	t.host.net.mu.Lock()
+	defer t.host.net.mu.Unlock()
+	t.closeLocked()
+	return nil
+}
+
+func (t *Transport) closeLocked() {
+	t.closed = true
+	t.streams.closeLocked()
+	delete(t.host.gossips, t.streams.port)
+}
+
+// Addr returns the transport's address as memberlist names it.
+func (t *Transport) Addr() string { return net.JoinHostPort(t.host.ip, strconv.Itoa(t.streams.port)) }
