@@ -1,0 +1,62 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+var (
+	// ErrLoading: the node does not know the ring yet; try again shortly.
+	ErrLoading = errors.New("the node is still loading the cluster's membership, try again shortly")
+	// ErrNotOwner: the write was given to a node that is not a present owner
+	// of the key, by one that knows another ring. It was not started; whoever
+	// passed it on tries an owner.
+	ErrNotOwner = errors.New("this node is not a present owner of the key: nothing was started here")
+	// errTooLarge: one request's commands do not fit a frame between nodes.
+	errTooLarge = errors.New("the commands are too large to be passed on to another node in one piece")
+)
+
+// NoQuorumError says that fewer owners than needed could be reached. Of a
+// write, nothing was stored; of a read, fewer than Need replicas answered.
+type NoQuorumError struct {
+	Op   string // "read", "write", "check" (the read before a write), "route", "scan" or "count"
+	Need int    // owners needed
+	Got  int    // owners that could be reached, or answered
+}
+
+// Error says what was needed and what there was.
+func (e *NoQuorumError) Error() string {
+	switch e.Op {
+	case "write":
+		return fmt.Sprintf("%d of the %d owners needed for the write can be reached: nothing was stored, try again", e.Got, e.Need)
+	case "check":
+		return fmt.Sprintf("%d of the %d owners that have to be read before the write answered: nothing was stored, try again", e.Got, e.Need)
+	case "route":
+		return "no owner of the key can be reached: nothing was started, try again"
+	}
+	return fmt.Sprintf("%d of the %d owners needed for the %s answered, try again", e.Got, e.Need, e.Op)
+}
+
+// UncertainError says that a write was stored on fewer replicas than it asked
+// for. It may yet take effect, so it must not be repeated blindly.
+type UncertainError struct {
+	K   int         // present owners known to have stored it
+	W   int         // those that were asked for
+	Dot version.Dot // of the write; the zero Dot for an increment, or where it is unknown
+	// Lost: the node that ran the command was not heard of again. It may be
+	// stored on any number of replicas; K is then 0.
+	Lost bool
+}
+
+// Error says how many replicas are known to hold the write, and its dot.
+func (e *UncertainError) Error() string {
+	switch {
+	case e.Lost:
+		return fmt.Sprintf("known to be stored on %d of %d: the owner that ran the command did not answer, so it may be stored on any of them", e.K, e.W)
+	case e.Dot.IsZero():
+		return fmt.Sprintf("stored on %d of %d, and may yet take effect", e.K, e.W)
+	}
+	return fmt.Sprintf("stored on %d of %d as %v, and may yet take effect", e.K, e.W, e.Dot)
+}

@@ -1,0 +1,400 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/replica/peer"
+)
+
+// Forward passes commands on to node, which Route named, and fills in every
+// command's Reply or Err. What was certainly not started there is tried on
+// another owner, or here if this node has become the next in line; so is a
+// read whose answer was lost, and a read that is late is asked of a second
+// owner as well. A write that may have been started is never tried again: it
+// ends in *UncertainError. Commands on one key keep their order as long as
+// nothing fails.
+func (c *Coordinator) Forward(ctx context.Context, node string, x *Exec) {
+	d := c.forwarder()
+	d.ctx, d.x, d.deadline = ctx, x, c.deadline(ctx, time.Now())
+	d.commands = slices.Grow(d.commands[:0], len(x.Commands))[:len(x.Commands)]
+	clear(d.commands)
+	d.open = len(x.Commands)
+	for i := range x.Commands {
+		x.Commands[i].Reply, x.Commands[i].Err = nil, nil
+		d.todo = append(d.todo, int32(i))
+	}
+	c.counters.forwarded.Add(uint64(len(x.Commands)))
+	d.send(node, d.todo)
+	d.todo = d.todo[:0]
+	d.run()
+	d.leave()
+}
+
+// forwardDriver passes on one batch of commands. All but the inbox belongs to
+// the caller.
+type forwardDriver struct {
+	driver
+	c        *Coordinator
+	ctx      context.Context // the caller's, while it waits
+	x        *Exec
+	deadline time.Time
+	commands []forwarded
+	open     int      // commands without an outcome
+	nodes    []string // that commands were sent to
+	legs     []*execLeg
+	todo     []int32 // commands to be tried elsewhere
+	batch    []int32
+	buf      []byte
+
+	mu    sync.Mutex
+	inbox []*execLeg
+	gone  bool
+}
+
+// forwarded is the state of one command.
+type forwarded struct {
+	done    bool
+	pending int    // legs that may still answer it
+	tried   uint64 // by index in nodes
+	sent    int    // how often it was sent anywhere
+}
+
+// maxTries bounds how often a command is sent to some node.
+const maxTries = 8
+
+// execLeg is one frame of commands on its way.
+type execLeg struct {
+	d    *forwardDriver
+	node string
+	at   int // in nodes
+	idx  []int32
+	sent time.Time
+	late time.Time // when its reads are asked of another owner; zero: never
+	done func(peer.Reply)
+	body []byte
+	err  error
+}
+
+func (c *Coordinator) forwarder() *forwardDriver {
+	d, _ := c.forwards.Get().(*forwardDriver)
+	if d == nil {
+		d = &forwardDriver{c: c}
+		d.init(func() {
+			d.reset()
+			c.forwards.Put(d)
+		})
+	}
+	d.hold()
+	return d
+}
+
+func (d *forwardDriver) reset() {
+	for _, l := range d.legs {
+		l.body, l.err = nil, nil // replies alias the body: it is the caller's now
+	}
+	clear(d.nodes)
+	d.legs, d.nodes, d.todo, d.inbox = d.legs[:0], d.nodes[:0], d.todo[:0], d.inbox[:0]
+	d.buf, d.gone = keepSmall(d.buf), false
+}
+
+// run waits until every command has its outcome.
+func (d *forwardDriver) run() {
+	for d.open > 0 {
+		d.sleep(d.ctx, d.nextEvent())
+		d.collect()
+		d.retry()
+		now := time.Now()
+		if !now.Before(d.deadline) || d.ctx.Err() != nil {
+			break
+		}
+		d.hedge(now)
+	}
+	for i := range d.commands {
+		if !d.commands[i].done {
+			d.giveUp(i)
+		}
+	}
+}
+
+// send passes commands on to a node, in as few frames as are not too large.
+func (d *forwardDriver) send(node string, index []int32) {
+	at := slices.Index(d.nodes, node)
+	if at < 0 {
+		at = len(d.nodes)
+		d.nodes = append(d.nodes, node)
+	}
+	now := time.Now()
+	for len(index) > 0 {
+		n, size := 0, 0
+		for ; n < len(index) && n < maxExecCommands && (n == 0 || size < softFrame); n++ {
+			size += execSize(&d.x.Commands[index[n]])
+		}
+		l := d.leg()
+		l.node, l.at, l.sent = node, at, now
+		l.idx = append(l.idx[:0], index[:n]...)
+		l.late = now.Add(d.c.late.after(node, replica.KindExec))
+		index = index[n:]
+		for _, i := range l.idx {
+			d.commands[i].pending++
+			d.commands[i].tried |= bit(at)
+			d.commands[i].sent++
+		}
+		d.buf = appendExec(d.buf[:0], d.x, l.idx, d.share(now))
+		d.hold()
+		d.c.peers.Call(node, peer.Foreground, replica.KindExec, d.buf, d.deadline, l.done)
+	}
+}
+
+// share is how much of the time that is left the other node may use, so that
+// what it says in the end still arrives.
+func (d *forwardDriver) share(now time.Time) time.Duration {
+	left := d.deadline.Sub(now)
+	return left - left/8
+}
+
+func (d *forwardDriver) leg() *execLeg {
+	d.legs = grow(d.legs)
+	l := d.legs[len(d.legs)-1]
+	if l == nil {
+		l = &execLeg{d: d}
+		l.done = l.answered
+		d.legs[len(d.legs)-1] = l
+	}
+	return l
+}
+
+// answered takes a frame's answer, on the goroutine that brings it.
+func (l *execLeg) answered(r peer.Reply) {
+	d := l.d
+	d.c.observe(l.node, replica.KindExec, l.sent, r.Err)
+	d.mu.Lock()
+	if !d.gone {
+		l.err = r.Err
+		l.body = slices.Clone(r.Body)
+		d.inbox = append(d.inbox, l)
+	}
+	d.mu.Unlock()
+	d.nudge()
+	d.release()
+}
+
+// collect takes in the answers that have arrived, and notes in todo what has
+// to be tried elsewhere.
+func (d *forwardDriver) collect() {
+	for {
+		d.mu.Lock()
+		if len(d.inbox) == 0 {
+			d.mu.Unlock()
+			return
+		}
+		l := d.inbox[0]
+		d.inbox = d.inbox[:copy(d.inbox, d.inbox[1:])]
+		d.mu.Unlock()
+		l.late = time.Time{}
+		for _, i := range l.idx {
+			d.commands[i].pending--
+		}
+		if l.err == nil {
+			l.err = d.take(l)
+		}
+		if l.err == nil {
+			continue
+		}
+		for _, i := range l.idx {
+			d.lost(int(i), notStarted(l.err))
+		}
+	}
+}
+
+// take fills in the replies of a frame.
+func (d *forwardDriver) take(l *execLeg) error {
+	again := d.batch[:0]
+	err := eachReply(l.body, len(l.idx), func(n int, st status, body []byte) {
+		i := int(l.idx[n])
+		switch {
+		case d.commands[i].done:
+		case st == statusReply:
+			d.finish(i, body, nil)
+		case st == statusNotStarted:
+			d.lost(i, true)
+		case st == statusLater:
+			again = append(again, int32(i))
+		default:
+			d.finish(i, nil, errors.New(string(body)))
+		}
+	})
+	d.batch = again[:0]
+	if err == nil && len(again) > 0 {
+		d.send(l.node, again)
+	}
+	return err
+}
+
+// notStarted reports whether a frame's error says that none of its commands
+// was started.
+func notStarted(err error) bool {
+	if remote, ok := err.(*peer.RemoteError); ok {
+		switch remote.Code {
+		case CodeLoading, replica.CodeMalformed, replica.CodeOverloaded, replica.CodeClosed:
+			return true
+		}
+		return false
+	}
+	return peer.NotSent(err)
+}
+
+func (d *forwardDriver) finish(i int, reply []byte, err error) {
+	d.commands[i].done = true
+	d.open--
+	d.x.Commands[i].Reply, d.x.Commands[i].Err = reply, err
+}
+
+// lost decides what to do about a command whose frame failed, or that was
+// refused.
+func (d *forwardDriver) lost(i int, notStarted bool) {
+	cmd := &d.commands[i]
+	switch {
+	case cmd.done || cmd.pending > 0: // another leg may still answer
+	case notStarted || d.x.Commands[i].Class == Reading:
+		d.todo = append(d.todo, int32(i))
+	default:
+		d.giveUp(i)
+	}
+}
+
+// giveUp ends a command that has no answer.
+func (d *forwardDriver) giveUp(i int) {
+	cmd, width := &d.x.Commands[i], 1
+	if r := d.c.views.View().Ring; r != nil {
+		width = r.Lookup(cmd.Slot).Width
+	}
+	if cmd.Class == Reading {
+		d.c.counters.noQuorum.Add(1)
+		d.finish(i, nil, &NoQuorumError{Op: "read", Need: quorum(d.x.R, d.c.opts.R, width)})
+		return
+	}
+	d.c.counters.uncertain.Add(1)
+	d.finish(i, nil, &UncertainError{W: quorum(d.x.W, d.c.opts.W, width), Lost: true})
+}
+
+// retry passes on what is to be tried elsewhere to the next owners.
+func (d *forwardDriver) retry() {
+	for len(d.todo) > 0 {
+		to := d.next(func(i int32, err error) { d.finish(int(i), nil, err) })
+		d.c.counters.rerouted.Add(uint64(len(d.batch)))
+		switch {
+		case len(d.batch) == 0:
+		case to == "":
+			d.runHere(d.batch)
+		default:
+			d.send(to, d.batch)
+		}
+	}
+}
+
+// next moves the commands that go to one node from todo to batch, and returns
+// that node. Those that can go nowhere are given to failed.
+func (d *forwardDriver) next(failed func(i int32, err error)) (to string) {
+	d.batch = d.batch[:0]
+	rest := d.todo[:0]
+	for _, i := range d.todo {
+		cmd := &d.x.Commands[i]
+		node, err := d.c.route(cmd.Slot, cmd.Class, d.triedBy(i))
+		if err == nil && d.commands[i].sent >= maxTries {
+			err = &NoQuorumError{Op: "route", Need: 1}
+		}
+		switch {
+		case err != nil:
+			failed(i, err)
+		case len(d.batch) == 0 || node == to:
+			to = node
+			d.batch = append(d.batch, i)
+		default:
+			rest = append(rest, i)
+		}
+	}
+	d.todo = rest
+	return to
+}
+
+// triedBy lists the nodes that a command was sent to.
+func (d *forwardDriver) triedBy(i int32) []string {
+	var tried []string
+	for at, n := range d.nodes {
+		if d.commands[i].tried&bit(at) != 0 {
+			tried = append(tried, n)
+		}
+	}
+	return tried
+}
+
+// runHere runs commands on this node, which is the next in line.
+func (d *forwardDriver) runHere(index []int32) {
+	at := slices.Index(d.nodes, "")
+	if at < 0 {
+		at = len(d.nodes)
+		d.nodes = append(d.nodes, "")
+	}
+	sub := Exec{Proto: d.x.Proto, R: d.x.R, W: d.x.W}
+	for _, i := range index {
+		d.commands[i].tried |= bit(at)
+		d.commands[i].sent++
+		sub.Commands = append(sub.Commands, d.x.Commands[i])
+	}
+	d.c.runLocal(until{d.ctx, d.deadline}, &sub)
+	for n, i := range index {
+		cmd := &sub.Commands[n]
+		if errors.Is(cmd.Err, ErrNotOwner) || errors.Is(cmd.Err, ErrLoading) {
+			d.lost(int(i), true)
+			continue
+		}
+		d.finish(int(i), cmd.Reply, cmd.Err)
+	}
+}
+
+// nextEvent returns when the driver has to look again without any answer.
+func (d *forwardDriver) nextEvent() time.Time {
+	next := d.deadline
+	for _, l := range d.legs {
+		if !l.late.IsZero() && l.late.Before(next) {
+			next = l.late
+		}
+	}
+	return next
+}
+
+// hedge asks other owners for the reads of a frame that is late.
+func (d *forwardDriver) hedge(now time.Time) {
+	for _, l := range d.legs {
+		if l.late.IsZero() || now.Before(l.late) {
+			continue
+		}
+		l.late = time.Time{}
+		for _, i := range l.idx {
+			if cmd := &d.commands[i]; d.x.Commands[i].Class == Reading && !cmd.done && cmd.pending == 1 {
+				d.todo = append(d.todo, i)
+			}
+		}
+	}
+	for len(d.todo) > 0 {
+		to := d.next(func(int32, error) {}) // the late one may still answer
+		if to != "" {
+			d.c.counters.hedges.Add(1)
+			d.send(to, d.batch)
+		}
+	}
+}
+
+// leave ends the caller's use of the driver.
+func (d *forwardDriver) leave() {
+	d.mu.Lock()
+	d.gone = true
+	d.ctx, d.x = nil, nil
+	d.mu.Unlock()
+	d.release()
+}

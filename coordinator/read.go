@@ -1,0 +1,457 @@
+package coordinator
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/replica/peer"
+	"github.com/dynaring/dynaring/ring"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// Read reads the cells at R and fills in what each found. The local replica
+// answers first, if this node is a present owner; R-1 others are asked whether
+// theirs are the same. Where they are not, the answer is the merge, and who
+// lacks a part of it is repaired in the background. It returns within the
+// request's bound, or ctx's if that is earlier.
+func (c *Coordinator) Read(ctx context.Context, reads []Read) {
+	v := c.views.View()
+	c.counters.reads.Add(uint64(len(reads)))
+	var d *readDriver
+	for i := range reads {
+		r := &reads[i]
+		r.Cell, r.Err = nil, nil
+		if v.Ring == nil {
+			r.Err = ErrLoading
+			continue
+		}
+		p := v.Ring.Lookup(r.Key.Slot)
+		need := quorum(r.R, c.opts.R, p.Width)
+		here := slices.Contains(p.Owners, c.opts.Self)
+		if need == 1 && here {
+			if r.Cell, r.Err = c.replica.Get(r.Key); r.Err == nil {
+				continue
+			}
+		}
+		if d == nil {
+			d = c.reader()
+		}
+		d.add(&v, p, need, here, r.Key, i)
+	}
+	if d == nil {
+		return
+	}
+	d.run(ctx, c.deadline(ctx, time.Now()))
+	for n := range d.items {
+		it := &d.items[n]
+		reads[it.tag].Cell, reads[it.tag].Err = it.cell, it.err
+		if it.behind {
+			c.repairs.add("", it.key, it.cell)
+		}
+	}
+	d.leave()
+}
+
+// readDriver reads one batch of keys. All but the inbox belongs to the caller.
+type readDriver struct {
+	driver
+	c        *Coordinator
+	deadline time.Time
+	items    []readItem
+	groups   []readGroup
+	legs     []*readLeg // asked so far; the rest of its capacity is kept for reuse
+	open     int        // groups without an outcome
+	buf      []byte     // the request of group encoded
+	encoded  int
+	asks     []replica.Ask
+	answers  []replica.Answer
+
+	mu    sync.Mutex
+	inbox []*readLeg // answered, not yet looked at
+	gone  bool       // the caller has left
+}
+
+// readItem is one key.
+type readItem struct {
+	key    replica.Key
+	tag    int           // the caller's number for it
+	local  *version.Cell // what this node's replica holds, if it votes
+	cell   *version.Cell // the answer
+	behind bool          // the local replica votes, and lacks a part of the answer
+	err    error
+}
+
+// readGroup is the keys of a batch that have the same owners and the same R,
+// as many as a frame should hold.
+type readGroup struct {
+	set     int
+	size    int // of its request, about
+	here    bool
+	tally   tally    // position 0 is this node, i+1 is targets[i]
+	targets []string // other present owners that can be called, the first to ask first
+	next    int      // target to ask next
+	items   []int32
+	late    time.Time // when to ask a further one; zero: never
+	answers []*readLeg
+	result  outcome
+}
+
+// readLeg is one owner asked by one group.
+type readLeg struct {
+	d     *readDriver
+	group int
+	pos   int
+	node  string
+	sent  time.Time
+	done  func(peer.Reply)
+
+	asked []int32          // items of the group that the request on its way asks for
+	got   []replica.Answer // one for each item of the group
+	same  bool             // all of them are as the local ones
+	body  []byte
+	err   error
+}
+
+func (c *Coordinator) reader() *readDriver {
+	d, _ := c.readers.Get().(*readDriver)
+	if d == nil {
+		d = &readDriver{c: c}
+		d.init(func() {
+			d.reset()
+			c.readers.Put(d)
+		})
+		d.reset()
+	}
+	d.hold()
+	return d
+}
+
+// reset lets go of everything that is not the driver's own.
+func (d *readDriver) reset() {
+	for i := range d.groups {
+		g := &d.groups[i]
+		clear(g.answers)
+		clear(g.targets)
+		g.answers, g.items, g.targets = g.answers[:0], g.items[:0], g.targets[:0]
+	}
+	for _, l := range d.legs {
+		clear(l.got)
+		l.got, l.body, l.err = l.got[:0], keepSmall(l.body), nil
+	}
+	clear(d.items)
+	clear(d.asks)
+	clear(d.answers)
+	d.items, d.groups, d.legs = d.items[:0], d.groups[:0], d.legs[:0]
+	d.asks, d.answers, d.buf = d.asks[:0], d.answers[:0], keepSmall(d.buf)
+	d.open, d.encoded, d.inbox, d.gone = 0, -1, d.inbox[:0], false
+}
+
+// keepSmall empties a buffer for reuse, or lets go of a large one.
+func keepSmall(b []byte) []byte {
+	if cap(b) > softFrame {
+		return nil
+	}
+	return b[:0]
+}
+
+// add puts a key into the batch, before run. tag is kept for the caller.
+func (d *readDriver) add(v *View, p *ring.Preference, need int, here bool, key replica.Key, tag int) {
+	n := len(d.items)
+	d.items = append(d.items, readItem{key: key, tag: tag})
+	size := askBytes + len(key.Key) + len(key.Field)
+	for i := range d.groups {
+		g := &d.groups[i]
+		if g.set == p.Set && g.tally.need == need && g.size+size <= softFrame {
+			g.items = append(g.items, int32(n))
+			g.size += size
+			return
+		}
+	}
+	d.groups = grow(d.groups)
+	g := &d.groups[len(d.groups)-1]
+	g.set, g.size, g.here, g.next, g.late, g.result = p.Set, size, here, 0, time.Time{}, pending
+	g.targets = d.c.reachable(g.targets, v, d.c.chooser.others(v.Ring, p, d.c.opts.Self, d.c.peers))
+	voters := (bit(len(g.targets)) - 1) << 1
+	if here {
+		voters |= bit(0)
+	}
+	g.tally = newTally(need, voters)
+	g.items = append(g.items, int32(n))
+}
+
+// askBytes is what an ask takes in a request beside its key.
+const askBytes = 20
+
+// grow lengthens s by one, keeping what the new element held before.
+func grow[T any](s []T) []T {
+	if len(s) < cap(s) {
+		return s[:len(s)+1]
+	}
+	var zero T
+	return append(s, zero)
+}
+
+// run reads all items, and returns when each has its answer or the time is
+// over.
+func (d *readDriver) run(ctx context.Context, deadline time.Time) {
+	now := time.Now()
+	d.deadline = deadline
+	d.open = len(d.groups)
+	for g := range d.groups {
+		d.readLocal(&d.groups[g])
+		d.advance(g, now)
+	}
+	for d.open > 0 {
+		d.sleep(ctx, d.nextEvent())
+		d.collect()
+		now = time.Now()
+		if !now.Before(d.deadline) || ctx.Err() != nil {
+			break
+		}
+		for g := range d.groups {
+			d.hedge(g, now)
+		}
+	}
+	for g := range d.groups {
+		d.resolve(&d.groups[g])
+	}
+}
+
+// readLocal takes the local replica's answer.
+func (d *readDriver) readLocal(g *readGroup) {
+	if !g.here {
+		return
+	}
+	var err error
+	for _, n := range g.items {
+		it := &d.items[n]
+		if it.local, err = d.c.replica.Get(it.key); err != nil {
+			break
+		}
+	}
+	g.tally.ask(0)
+	g.tally.answer(0, err == nil)
+	if err == nil {
+		return
+	}
+	d.c.log.Warn("the local replica cannot be read", "err", err)
+	for _, n := range g.items {
+		d.items[n].local = nil
+	}
+}
+
+// advance asks as many owners as the group is short of, and notes when it has
+// its outcome.
+func (d *readDriver) advance(g int, now time.Time) {
+	group := &d.groups[g]
+	for group.result == pending {
+		if group.result = group.tally.outcome(); group.result != pending {
+			d.open--
+			return
+		}
+		if group.tally.short() == 0 || !d.ask(g, now) {
+			return
+		}
+	}
+}
+
+// ask sends the group's request to its next target.
+func (d *readDriver) ask(g int, now time.Time) bool {
+	group := &d.groups[g]
+	if group.next == len(group.targets) {
+		return false
+	}
+	l := d.leg(len(group.items))
+	l.group, l.node = g, group.targets[group.next]
+	group.next++
+	l.pos = group.next
+	group.tally.ask(l.pos)
+	if d.encoded != g {
+		d.encode(group, l.asked)
+		d.encoded = g
+	}
+	late := now.Add(d.c.late.after(l.node, replica.KindRead))
+	if late.After(group.late) {
+		group.late = late
+	}
+	d.send(l, now)
+	return true
+}
+
+func (d *readDriver) send(l *readLeg, now time.Time) {
+	l.sent = now
+	d.hold()
+	d.c.peers.Call(l.node, peer.Foreground, replica.KindRead, d.buf, d.deadline, l.done)
+}
+
+// encode makes the request for some items of a group: their keys, and what
+// the local replica holds of them.
+func (d *readDriver) encode(g *readGroup, asked []int32) {
+	d.asks = d.asks[:0]
+	for _, at := range asked {
+		it := &d.items[g.items[at]]
+		d.asks = append(d.asks, replica.Ask{Key: it.key, Digest: it.local.Digest()})
+	}
+	d.buf = replica.AppendRead(d.buf[:0], d.asks, false)
+}
+
+// leg returns a leg that asks for all n items of its group.
+func (d *readDriver) leg(n int) *readLeg {
+	d.legs = grow(d.legs)
+	l := d.legs[len(d.legs)-1]
+	if l == nil {
+		l = &readLeg{d: d}
+		l.done = l.answered
+		d.legs[len(d.legs)-1] = l
+	}
+	l.got = slices.Grow(l.got[:0], n)[:n]
+	l.asked = l.asked[:0]
+	for at := range n {
+		l.asked = append(l.asked, int32(at))
+	}
+	l.same = true
+	return l
+}
+
+// answered takes an owner's answer, on the goroutine that brings it.
+func (l *readLeg) answered(r peer.Reply) {
+	d := l.d
+	d.c.observe(l.node, replica.KindRead, l.sent, r.Err)
+	d.mu.Lock()
+	if !d.gone {
+		l.err = r.Err
+		l.body = append(l.body[:0], r.Body...)
+		d.inbox = append(d.inbox, l)
+	}
+	d.mu.Unlock()
+	d.nudge()
+	d.release()
+}
+
+// collect counts the answers that have arrived.
+func (d *readDriver) collect() {
+	for {
+		d.mu.Lock()
+		if len(d.inbox) == 0 {
+			d.mu.Unlock()
+			return
+		}
+		l := d.inbox[len(d.inbox)-1]
+		d.inbox = d.inbox[:len(d.inbox)-1]
+		d.mu.Unlock()
+		g := &d.groups[l.group]
+		if l.err == nil {
+			l.err = d.parse(g, l)
+		}
+		if l.err == nil && len(l.asked) > 0 {
+			d.encode(g, l.asked)
+			d.encoded = -1
+			d.send(l, time.Now())
+			continue
+		}
+		if l.err == nil {
+			g.answers = append(g.answers, l)
+		}
+		g.tally.answer(l.pos, l.err == nil)
+		d.advance(l.group, time.Now())
+	}
+}
+
+// parse takes an answer apart. It leaves in l.asked the items that the answer
+// had no room for.
+func (d *readDriver) parse(g *readGroup, l *readLeg) (err error) {
+	d.answers, err = replica.DecodeAnswers(d.answers[:0], l.body, len(l.asked))
+	if err != nil {
+		return err
+	}
+	later := l.asked[:0]
+	for i, at := range l.asked {
+		switch a := d.answers[i]; {
+		case a.Status == replica.Later:
+			later = append(later, at)
+			continue
+		case a.Status == replica.Same || a.Status == replica.Absent && d.items[g.items[at]].local == nil:
+			l.got[at] = replica.Answer{Status: replica.Same}
+		default:
+			l.got[at], l.same = a, false
+		}
+	}
+	l.asked = later
+	return nil
+}
+
+// nextEvent returns when the driver has to look again without any answer.
+func (d *readDriver) nextEvent() time.Time {
+	next := d.deadline
+	for g := range d.groups {
+		if late := d.groups[g].late; d.groups[g].result == pending && !late.IsZero() && late.Before(next) {
+			next = late
+		}
+	}
+	return next
+}
+
+// hedge asks a further owner when one is late.
+func (d *readDriver) hedge(g int, now time.Time) {
+	group := &d.groups[g]
+	if group.result != pending || group.late.IsZero() || now.Before(group.late) {
+		return
+	}
+	group.late = time.Time{}
+	if d.ask(g, now) {
+		d.c.counters.hedges.Add(1)
+	}
+}
+
+// resolve fills in the items of a group.
+func (d *readDriver) resolve(g *readGroup) {
+	if g.result != enough {
+		d.c.counters.noQuorum.Add(1)
+		err := &NoQuorumError{Op: "read", Need: g.tally.need, Got: g.tally.acks()}
+		for _, n := range g.items {
+			d.items[n].err = err
+		}
+		return
+	}
+	same := !slices.ContainsFunc(g.answers, func(l *readLeg) bool { return !l.same })
+	for at, n := range g.items {
+		it := &d.items[n]
+		it.cell = it.local
+		if same {
+			continue
+		}
+		for _, l := range g.answers {
+			if !l.same {
+				it.cell = version.Merge(it.cell, l.got[at].Cell)
+			}
+		}
+		d.repair(g, it, at)
+	}
+}
+
+// repair finds who lacks a part of the answer: the others are put into the
+// queue of repairs, the local replica is left to the caller.
+func (d *readDriver) repair(g *readGroup, it *readItem, at int) {
+	whole := it.cell.Digest()
+	it.behind = g.tally.good&bit(0) != 0 && it.local.Digest() != whole
+	for _, l := range g.answers {
+		held := it.local
+		if !l.same && l.got[at].Status != replica.Same {
+			held = l.got[at].Cell
+		}
+		if held.Digest() != whole {
+			d.c.repairs.add(l.node, it.key, it.cell)
+		}
+	}
+}
+
+// leave ends the caller's use of the driver.
+func (d *readDriver) leave() {
+	d.mu.Lock()
+	d.gone = true
+	d.mu.Unlock()
+	d.release()
+}

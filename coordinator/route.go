@@ -1,0 +1,170 @@
+package coordinator
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dynaring/dynaring/ring"
+)
+
+// Who is asked first changes slowly, so that noise does not scatter one key's
+// writes over several actors.
+const (
+	reviewEvery = 50 * time.Millisecond // between two looks at the latencies
+	settleFor   = time.Second           // how long another has to be faster
+	clearlyBy   = 2                     // how many times faster
+)
+
+// Route returns the node that should run a command on a key of the slot; ""
+// is this node. Reads and blind writes stay here if this node is a present
+// owner, and go to the owner that has been answering fastest if not. A
+// read-modify-write goes to the first present owner that can be reached. It
+// fails with *NoQuorumError where there is none, and with ErrLoading.
+func (c *Coordinator) Route(slot uint16, class Class) (node string, err error) {
+	return c.route(slot, class, nil)
+}
+
+// route is Route among the owners that are not in tried.
+func (c *Coordinator) route(slot uint16, class Class, tried []string) (string, error) {
+	v := c.views.View()
+	if v.Ring == nil {
+		return "", ErrLoading
+	}
+	p := v.Ring.Lookup(slot)
+	here := slices.Contains(p.Owners, c.opts.Self) && !slices.Contains(tried, "")
+	if here && class != RMW {
+		return "", nil
+	}
+	owners := p.Owners
+	if class != RMW {
+		owners = c.chooser.others(v.Ring, p, c.opts.Self, c.peers)
+	}
+	second := "" // can be reached, but the gossip believes it to be dead
+	for _, o := range owners {
+		switch {
+		case o == c.opts.Self:
+			if here {
+				return "", nil
+			}
+		case slices.Contains(tried, o) || !c.peers.Up(o):
+		case v.alive(o):
+			return o, nil
+		case second == "":
+			second = o
+		}
+	}
+	if second != "" {
+		return second, nil
+	}
+	c.counters.noQuorum.Add(1)
+	return "", &NoQuorumError{Op: "route", Need: 1}
+}
+
+// alive reports whether the gossip believes the node to be alive.
+func (v *View) alive(node string) bool {
+	if v.Alive == nil {
+		return true
+	}
+	return v.Alive[node]
+}
+
+// reachable appends to dst those of nodes that can be called, the ones that
+// the gossip believes to be dead last. One place in a tally is left for self.
+func (c *Coordinator) reachable(dst []string, v *View, nodes []string) []string {
+	dead := 0
+	for _, n := range nodes {
+		if !c.peers.Up(n) || len(dst) == maxOwners-1 {
+			continue
+		}
+		if v.alive(n) {
+			dst = slices.Insert(dst, len(dst)-dead, n)
+			continue
+		}
+		dst = append(dst, n)
+		dead++
+	}
+	return dst
+}
+
+// chooser keeps, for each set of owners, the order in which this node asks
+// the others.
+type chooser struct {
+	mu   sync.Mutex
+	ring *ring.Ring // whose Sets these are
+	sets map[int]*ranking
+}
+
+// others returns the present owners of p but self, the one to ask first
+// first. The slice is not to be changed.
+func (h *chooser) others(r *ring.Ring, p *ring.Preference, self string, peers Peers) []string {
+	now := time.Now()
+	h.mu.Lock()
+	if h.ring != r {
+		h.ring, h.sets = r, make(map[int]*ranking)
+	}
+	k := h.sets[p.Set]
+	if k == nil {
+		k = newRanking(p.Owners, self)
+		h.sets[p.Set] = k
+	}
+	due := len(k.order) > 1 && now.Sub(k.reviewed) >= reviewEvery
+	if due {
+		k.reviewed = now
+	}
+	order := k.order
+	h.mu.Unlock()
+	if !due {
+		return order
+	}
+	latency := make([]time.Duration, len(order))
+	for i, n := range order {
+		latency[i] = peers.Latency(n)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k.review(order, latency, now)
+	return k.order
+}
+
+// ranking is the order of one set's owners. order is replaced, never changed.
+type ranking struct {
+	order    []string
+	since    []time.Time // since when order[i+1] has been clearly faster than order[i]
+	reviewed time.Time
+}
+
+// newRanking starts with the order of the list, from self's place on, so that
+// the nodes of a cluster begin by asking different ones.
+func newRanking(owners []string, self string) *ranking {
+	at := slices.Index(owners, self) + 1
+	k := &ranking{order: make([]string, 0, len(owners))}
+	for i := range owners {
+		if o := owners[(at+i)%len(owners)]; o != self {
+			k.order = append(k.order, o)
+		}
+	}
+	k.since = make([]time.Time, len(k.order))
+	return k
+}
+
+// review lets a neighbour pass that has been clearly faster for a while. The
+// latencies are those of order, 0 where unknown.
+func (k *ranking) review(order []string, latency []time.Duration, now time.Time) {
+	if !slices.Equal(order, k.order) {
+		return // another review has come in between
+	}
+	for i := range len(order) - 1 {
+		switch a, b := latency[i], latency[i+1]; {
+		case a == 0 || b == 0 || b*clearlyBy >= a:
+			k.since[i] = time.Time{}
+		case k.since[i].IsZero():
+			k.since[i] = now
+		case now.Sub(k.since[i]) >= settleFor:
+			k.order = slices.Clone(order)
+			k.order[i], k.order[i+1] = order[i+1], order[i]
+			clear(k.since)
+			return
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package coordinator
+
+import "math/bits"
+
+// maxOwners is the most owners, present and coming, that a tally tells apart:
+// the N of a cluster is far below.
+const maxOwners = 64
+
+// outcome is what a tally says of its request.
+type outcome uint8
+
+const (
+	pending outcome = iota // more answers are needed, and may come
+	enough                 // the quorum is there
+	failed                 // it cannot be reached any more
+)
+
+func (o outcome) String() string {
+	return [...]string{"pending", "enough", "failed"}[o]
+}
+
+// tally counts the answers of one request's owners. It is a pure value. Owners
+// are positions, 0 to maxOwners-1. Only present owners vote; others may be
+// asked, and their answers change nothing. An owner's first answer is the one
+// that counts.
+type tally struct {
+	need   int    // votes needed
+	voters uint64 // owners whose answers count: present, and worth asking
+	asked  uint64
+	good   uint64 // answered, and did what was asked
+	bad    uint64 // answered that they did not, or never will answer
+}
+
+// newTally returns a tally of need votes among the voters.
+func newTally(need int, voters uint64) tally { return tally{need: need, voters: voters} }
+
+// bit returns the set that holds the owner at a position alone.
+func bit(pos int) uint64 { return 1 << uint(pos) }
+
+// ask notes that an owner has been asked.
+func (t *tally) ask(pos int) { t.asked |= bit(pos) }
+
+// answer notes an owner's answer and returns what the tally now says.
+func (t *tally) answer(pos int, ok bool) outcome {
+	b := bit(pos)
+	switch {
+	case (t.good|t.bad)&b != 0: // answered before
+	case ok:
+		t.good |= b
+	default:
+		t.bad |= b
+	}
+	return t.outcome()
+}
+
+// acks returns how many voters have done what was asked.
+func (t *tally) acks() int { return bits.OnesCount64(t.good & t.voters) }
+
+// outcome says where the request stands.
+func (t *tally) outcome() outcome {
+	switch {
+	case t.acks() >= t.need:
+		return enough
+	case bits.OnesCount64(t.voters&^t.bad) < t.need:
+		return failed
+	}
+	return pending
+}
+
+// short returns how many more voters have to be asked so that the quorum is
+// reached if all those asked answer well.
+func (t *tally) short() int {
+	hopeful := t.voters & (t.asked | t.good) &^ t.bad
+	return max(0, t.need-bits.OnesCount64(hopeful))
+}
+
+// waiting returns the set of owners that were asked and have not answered.
+func (t *tally) waiting() uint64 { return t.asked &^ (t.good | t.bad) }
+
+// open returns the set of voters that have not been asked yet.
+func (t *tally) open() uint64 { return t.voters &^ (t.asked | t.good | t.bad) }
