@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/dynaring/dynaring/storage/version"
 )
@@ -143,6 +144,22 @@ func (e *Event) Validate() error {
 		return validateRanges(e.Slots)
 	}
 	return nil
+}
+
+// JoinRanges returns the same slots as Event.Slots wants them: sorted, without
+// overlaps, neighbours joined. It does not change its argument.
+func JoinRanges(ranges []Range) []Range {
+	ranges = slices.Clone(ranges)
+	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.Lo, b.Lo) })
+	var out []Range
+	for _, r := range ranges {
+		if n := len(out); n > 0 && int(r.Lo) <= int(out[n-1].Hi)+1 {
+			out[n-1].Hi = max(out[n-1].Hi, r.Hi)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 func validateRanges(ranges []Range) error {

@@ -1,6 +1,9 @@
 package ring
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Role is what a node is to a slot.
 type Role uint8
@@ -90,23 +93,22 @@ type Ring struct {
 // Config returns what was fixed when the cluster was made.
 func (r *Ring) Config() Config { return r.config }
 
-// Members returns all members by name, not to be changed.
-func (r *Ring) Members() []Member { return r.members }
+// Members returns all members by name, not to be changed. A nil ring has none.
+func (r *Ring) Members() []Member {
+	if r == nil {
+		return nil
+	}
+	return r.members
+}
 
 // Member returns one member.
 func (r *Ring) Member(name string) (Member, bool) {
-	i, ok := slices.BinarySearchFunc(r.members, name, func(m Member, n string) int {
-		if m.Name == n {
-			return 0
-		} else if m.Name < n {
-			return -1
-		}
-		return 1
-	})
+	members := r.Members()
+	i, ok := slices.BinarySearchFunc(members, name, func(m Member, n string) int { return strings.Compare(m.Name, n) })
 	if !ok {
 		return Member{}, false
 	}
-	return r.members[i], true
+	return members[i], true
 }
 
 // Lookup returns the slot's preference. It does not allocate. The slot must be
@@ -133,8 +135,14 @@ func (r *Ring) Ranges() []Stretch {
 
 // ComingOf returns the ranges that the node is coming to and has not announced
 // ready, in order, not to be changed. They stay its work whether or not the
-// slot waits for others as well.
-func (r *Ring) ComingOf(name string) []Assignment { return r.coming[name] }
+// slot waits for others as well. All slots of a range have the same preference.
+// A nil ring has none.
+func (r *Ring) ComingOf(name string) []Assignment {
+	if r == nil {
+		return nil
+	}
+	return r.coming[name]
+}
 
 // Changing reports whether any slot has owners to come.
 func (r *Ring) Changing() bool {
