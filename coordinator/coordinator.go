@@ -39,8 +39,6 @@ type Peers interface {
 	Call(to string, class peer.Class, kind uint8, body []byte, deadline time.Time, done func(peer.Reply))
 	// Up reports whether a call has a chance now.
 	Up(name string) bool
-	// Latency is the peer's recent round trip; 0: unknown.
-	Latency(name string) time.Duration
 }
 
 // View is the cluster as this node knows it: immutable.

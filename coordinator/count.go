@@ -20,10 +20,10 @@ type share struct {
 	slots ring.Range
 }
 
-// Count returns how many keys of the slots are alive, each slot counted once,
-// by one present owner that can be reached: what that replica knows. It fails
-// with *NoQuorumError where a slot has none, and with ErrLoading.
-func (c *Coordinator) Count(ctx context.Context, slots ring.Range) (uint64, error) {
+// Count returns how many keys of the cluster are alive, each slot counted
+// once, by one present owner that can be reached: what that replica knows. It
+// fails with *NoQuorumError where a slot has none, and with ErrLoading.
+func (c *Coordinator) Count(ctx context.Context) (int64, error) {
 	v := c.views.View()
 	if v.Ring == nil {
 		return 0, ErrLoading
@@ -32,16 +32,16 @@ func (c *Coordinator) Count(ctx context.Context, slots ring.Range) (uint64, erro
 	if t, ok := ctx.Deadline(); ok && t.Before(deadline) {
 		deadline = t
 	}
-	var total uint64
+	var total int64
 	var failed []string // nodes that did not answer, for any slot
-	todo := []ring.Range{slots}
+	todo := []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
 	for len(todo) > 0 {
 		shares, err := c.plan(&v, todo, failed)
 		if err != nil {
 			return 0, err
 		}
 		n, lost := c.countShares(ctx, shares, deadline)
-		total += n
+		total += int64(n)
 		todo = todo[:0]
 		for _, s := range lost {
 			todo = append(todo, s.slots)
@@ -61,7 +61,7 @@ func (c *Coordinator) plan(v *View, ranges []ring.Range, failed []string) ([]sha
 		for lo, hi := int(r.Lo), 0; lo <= int(r.Hi); lo = hi + 1 {
 			hi = int(stretch(v.Ring, uint16(lo), r.Hi))
 			p := v.Ring.Lookup(uint16(lo))
-			usable := c.reachable(nil, v, c.chooser.others(v.Ring, p, c.opts.Self, c.peers))
+			usable := c.reachable(nil, v, c.others(v.Ring, p))
 			usable = slices.DeleteFunc(usable, func(n string) bool { return slices.Contains(failed, n) })
 			if slices.Contains(p.Owners, c.opts.Self) && !slices.Contains(failed, "") {
 				usable = slices.Insert(usable, 0, "")

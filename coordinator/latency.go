@@ -58,6 +58,8 @@ type lateness struct {
 }
 
 // observe notes that node took d to answer a request of kind, or to fail it.
+// Requests that wait for the disk and those that do not are of different
+// kinds, which is why a peer's average over all of them is no use here.
 func (l *lateness) observe(node string, kind uint8, d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,4 +82,15 @@ func (l *lateness) after(node string, kind uint8) time.Duration {
 		return e.late()
 	}
 	return lateUnknown
+}
+
+// mean returns how long node usually takes to answer a request of kind; 0:
+// unknown.
+func (l *lateness) mean(node string, kind uint8) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.peers[waiting{node, kind}]; e != nil {
+		return e.mean
+	}
+	return 0
 }

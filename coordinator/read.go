@@ -173,7 +173,7 @@ func (d *readDriver) add(v *View, p *ring.Preference, need int, here bool, key r
 	d.groups = grow(d.groups)
 	g := &d.groups[len(d.groups)-1]
 	g.set, g.size, g.here, g.next, g.late, g.result = p.Set, size, here, 0, time.Time{}, pending
-	g.targets = d.c.reachable(g.targets, v, d.c.chooser.others(v.Ring, p, d.c.opts.Self, d.c.peers))
+	g.targets = d.c.reachable(g.targets, v, d.c.others(v.Ring, p))
 	voters := (bit(len(g.targets)) - 1) << 1
 	if here {
 		voters |= bit(0)

@@ -5,13 +5,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/ring"
 )
 
 // Who is asked first changes slowly, so that noise does not scatter one key's
 // writes over several actors.
 const (
-	reviewEvery = 50 * time.Millisecond // between two looks at the latencies
+	reviewEvery = 50 * time.Millisecond // between two looks at how fast they are
 	settleFor   = time.Second           // how long another has to be faster
 	clearlyBy   = 2                     // how many times faster
 )
@@ -38,7 +39,7 @@ func (c *Coordinator) route(slot uint16, class Class, tried []string) (string, e
 	}
 	owners := p.Owners
 	if class != RMW {
-		owners = c.chooser.others(v.Ring, p, c.opts.Self, c.peers)
+		owners = c.others(v.Ring, p)
 	}
 	second := "" // can be reached, but the gossip believes it to be dead
 	for _, o := range owners {
@@ -95,17 +96,17 @@ type chooser struct {
 	sets map[int]*ranking
 }
 
-// others returns the present owners of p but self, the one to ask first
+// others returns the present owners of p but this node, the one to ask first
 // first. The slice is not to be changed.
-func (h *chooser) others(r *ring.Ring, p *ring.Preference, self string, peers Peers) []string {
-	now := time.Now()
+func (c *Coordinator) others(r *ring.Ring, p *ring.Preference) []string {
+	now, h := time.Now(), &c.chooser
 	h.mu.Lock()
 	if h.ring != r {
 		h.ring, h.sets = r, make(map[int]*ranking)
 	}
 	k := h.sets[p.Set]
 	if k == nil {
-		k = newRanking(p.Owners, self)
+		k = newRanking(p.Owners, c.opts.Self)
 		h.sets[p.Set] = k
 	}
 	due := len(k.order) > 1 && now.Sub(k.reviewed) >= reviewEvery
@@ -117,13 +118,17 @@ func (h *chooser) others(r *ring.Ring, p *ring.Preference, self string, peers Pe
 	if !due {
 		return order
 	}
-	latency := make([]time.Duration, len(order))
+	kind := replica.KindExec // what this node asks of them, if it is no owner
+	if slices.Contains(p.Owners, c.opts.Self) {
+		kind = replica.KindRead
+	}
+	usual := make([]time.Duration, len(order))
 	for i, n := range order {
-		latency[i] = peers.Latency(n)
+		usual[i] = c.late.mean(n, kind)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k.review(order, latency, now)
+	k.review(order, usual, now)
 	return k.order
 }
 
@@ -148,14 +153,14 @@ func newRanking(owners []string, self string) *ranking {
 	return k
 }
 
-// review lets a neighbour pass that has been clearly faster for a while. The
-// latencies are those of order, 0 where unknown.
-func (k *ranking) review(order []string, latency []time.Duration, now time.Time) {
+// review lets a neighbour pass that has been clearly faster for a while. usual
+// is how long each of order usually takes, 0 where unknown.
+func (k *ranking) review(order []string, usual []time.Duration, now time.Time) {
 	if !slices.Equal(order, k.order) {
 		return // another review has come in between
 	}
 	for i := range len(order) - 1 {
-		switch a, b := latency[i], latency[i+1]; {
+		switch a, b := usual[i], usual[i+1]; {
 		case a == 0 || b == 0 || b*clearlyBy >= a:
 			k.since[i] = time.Time{}
 		case k.since[i].IsZero():

@@ -20,31 +20,38 @@ const (
 	maxStretches = 1024
 )
 
-// KeyPage is a page of the keyspace. Where Done is false, the next one is
-// ScanPage of {Slot, Hi} after After.
-type KeyPage struct {
-	Keys  []replica.Key // alive, by slot and key, without fields
-	Done  bool          // this was the last
+// Position is a place in the order of the keyspace: what comes after the row
+// After in Slot, all of Slot if it is empty, and the later slots.
+type Position struct {
 	Slot  uint16
-	After []byte // a row; empty: from the start of Slot
+	After []byte
 }
 
-// ScanPage returns about limit keys of the slots, those after the row after,
-// as R owners of each slot know them: no key is missed that R of its owners
-// hold. A page may have fewer keys, or none, without being the last. It fails
-// with *NoQuorumError if it cannot even begin, and with ErrLoading.
-func (c *Coordinator) ScanPage(ctx context.Context, slots ring.Range, after []byte, limit int) (KeyPage, error) {
+// KeyPage is a page of the keyspace. The next one begins at Next; Done says
+// that there is none.
+type KeyPage struct {
+	Keys []replica.Key // alive, by slot and key, without fields
+	Next Position
+	Done bool
+}
+
+// ScanPage returns about limit keys from a position on, as R owners of each
+// slot know them: no key is missed that R of its owners hold. A page may have
+// fewer keys, or none, without being the last. It fails with *NoQuorumError if
+// it cannot even begin, and with ErrLoading.
+func (c *Coordinator) ScanPage(ctx context.Context, from Position, limit int) (KeyPage, error) {
 	v := c.views.View()
 	if v.Ring == nil {
 		return KeyPage{}, ErrLoading
 	}
 	deadline := c.deadline(ctx, time.Now())
 	limit = min(max(limit, 1), replica.MaxPage)
-	page := KeyPage{Slot: slots.Lo, After: after}
+	page := KeyPage{Next: from}
 	for range maxStretches {
-		last := stretch(v.Ring, page.Slot, slots.Hi)
+		at := &page.Next
+		last := stretch(v.Ring, at.Slot, ring.Slots-1)
 		keys, next, err := c.scanStretch(ctx, &v, replica.ScanRequest{
-			First: page.Slot, Last: last, After: page.After, Limit: limit - len(page.Keys), Stripped: true,
+			First: at.Slot, Last: last, After: at.After, Limit: limit - len(page.Keys), Stripped: true,
 		}, deadline)
 		if err != nil && len(page.Keys) == 0 {
 			return KeyPage{}, err
@@ -53,14 +60,14 @@ func (c *Coordinator) ScanPage(ctx context.Context, slots ring.Range, after []by
 			return page, nil // the next page meets the error again
 		}
 		page.Keys = append(page.Keys, keys...)
-		switch page.After = next; {
+		switch {
 		case len(next) > 0:
-			page.Slot = slotOf(next, page.Slot)
-		case last == slots.Hi:
+			*at = Position{slotOf(next, at.Slot), next}
+		case last == ring.Slots-1:
 			page.Done = true
 			return page, nil
 		default:
-			page.Slot = last + 1
+			*at = Position{Slot: last + 1}
 		}
 		if len(page.Keys) >= limit || time.Until(deadline) < c.opts.Timeout/2 || ctx.Err() != nil {
 			break
@@ -90,7 +97,7 @@ func slotOf(row []byte, otherwise uint16) uint16 {
 // them. next is the row that it ends at, empty if the stretch has no more.
 func (c *Coordinator) scanStretch(ctx context.Context, v *View, s replica.ScanRequest, deadline time.Time) (keys []replica.Key, next []byte, err error) {
 	p := v.Ring.Lookup(s.First)
-	targets := c.reachable(nil, v, c.chooser.others(v.Ring, p, c.opts.Self, c.peers))
+	targets := c.reachable(nil, v, c.others(v.Ring, p))
 	voters := (bit(len(targets)) - 1) << 1
 	here := slices.Contains(p.Owners, c.opts.Self)
 	if here {

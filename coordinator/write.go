@@ -108,7 +108,6 @@ type writeLeg struct {
 	group int
 	pos   int
 	node  string
-	sent  time.Time
 	done  func(peer.Reply)
 	parts int   // frames without an answer, and one while there are more to send
 	err   error // of the first that failed
@@ -186,7 +185,7 @@ func (d *writeDriver) group(v *View, p *ring.Preference, need int) int {
 	d.groups = grow(d.groups)
 	g := &d.groups[len(d.groups)-1]
 	g.set, g.result = p.Set, pending
-	others := c.chooser.others(v.Ring, p, c.opts.Self, c.peers)
+	others := c.others(v.Ring, p)
 	g.targets = c.reachable(g.targets, v, others)
 	g.present = len(g.targets)
 	for _, o := range others {
@@ -252,15 +251,14 @@ func (d *writeDriver) applied() {
 			u.cell = version.Merge(u.cell, op.Delta)
 		}
 	}
-	now := time.Now()
 	// A batch that was held up here still gives the others time to answer.
 	d.mu.Lock()
-	if least := now.Add(d.c.opts.Timeout / 4); d.deadline.Before(least) {
+	if least := time.Now().Add(d.c.opts.Timeout / 4); d.deadline.Before(least) {
 		d.deadline = least
 	}
 	d.mu.Unlock()
 	for g := range d.groups {
-		d.replicate(g, now)
+		d.replicate(g)
 	}
 	d.mu.Lock()
 	d.stage = sent
@@ -269,7 +267,7 @@ func (d *writeDriver) applied() {
 }
 
 // replicate sends a group's cells to its targets.
-func (d *writeDriver) replicate(g int, now time.Time) {
+func (d *writeDriver) replicate(g int) {
 	group := &d.groups[g]
 	d.cells = d.cells[:0]
 	for _, u := range group.units {
@@ -286,7 +284,7 @@ func (d *writeDriver) replicate(g int, now time.Time) {
 	}
 	first := len(d.legs)
 	for i, node := range group.targets {
-		d.leg(g, i+1, node, now)
+		d.leg(g, i+1, node)
 	}
 	legs := d.legs[first:]
 	for from := 0; from < len(d.cells); {
@@ -308,7 +306,7 @@ func (d *writeDriver) replicate(g int, now time.Time) {
 	}
 }
 
-func (d *writeDriver) leg(g, pos int, node string, now time.Time) {
+func (d *writeDriver) leg(g, pos int, node string) {
 	d.legs = grow(d.legs)
 	l := d.legs[len(d.legs)-1]
 	if l == nil {
@@ -316,7 +314,7 @@ func (d *writeDriver) leg(g, pos int, node string, now time.Time) {
 		l.done = l.answered
 		d.legs[len(d.legs)-1] = l
 	}
-	l.group, l.pos, l.node, l.sent, l.parts, l.err = g, pos, node, now, 1, nil
+	l.group, l.pos, l.node, l.parts, l.err = g, pos, node, 1, nil
 	d.mu.Lock()
 	d.groups[g].tally.ask(pos)
 	d.mu.Unlock()
@@ -334,7 +332,6 @@ func (d *writeDriver) post(l *writeLeg) {
 // answered takes the answer to one frame, on the goroutine that brings it.
 func (l *writeLeg) answered(r peer.Reply) {
 	d := l.d
-	d.c.observe(l.node, replica.KindApply, l.sent, r.Err)
 	l.part(r.Err)
 	d.release()
 }
