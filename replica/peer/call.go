@@ -92,7 +92,7 @@ func (l *link) expire(now int64, scratch []call) (busy bool, _ []call) {
 	for i := range expired {
 		c := &expired[i]
 		l.latency.observe(c.kind, now-c.sent)
-		silent = silent || l.heard.Load() < c.sent
+		silent = silent || l.heard.Load() <= c.sent
 		c.done(Reply{Err: ErrTimeout})
 		c.done = nil
 	}

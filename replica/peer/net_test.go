@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // startPeers runs a Peers until the test ends.
@@ -202,3 +204,66 @@ func (c *conn) Close() error {
 }
 
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+// node runs a Peers called name, at the address name, until the test ends.
+func (n *network) node(t testing.TB, name string, h Handler, with ...func(*Options)) (p *Peers, stop func()) {
+	t.Helper()
+	o := Options{Self: Identity{Cluster: 1, Name: name, Actor: uint64(name[0])}, Listener: n.listen(name), Dial: n.dial}
+	for _, f := range with {
+		f(&o)
+	}
+	if h == nil {
+		h = func(r *Request) { r.Reply(r.Body) }
+	}
+	p = New(o, h)
+	return p, runUntilCleanup(t, p)
+}
+
+// pair runs two nodes that know each other, a with handler ha and b with hb,
+// and waits until they are connected. It must run in a bubble.
+func (n *network) pair(t testing.TB, ha, hb Handler, with ...func(*Options)) (a, b *Peers) {
+	t.Helper()
+	a, _ = n.node(t, "a", ha, with...)
+	b, _ = n.node(t, "b", hb, with...)
+	a.SetPeers(map[string]string{"a": "a", "b": "b"})
+	b.SetPeers(map[string]string{"a": "a", "b": "b"})
+	synctest.Wait()
+	if !a.Up("b") || !b.Up("a") {
+		t.Fatalf("not connected: %+v", a.Stats())
+	}
+	return a, b
+}
+
+// outcome is a call's answer, with a body that may be kept.
+type outcome struct {
+	body string
+	err  error
+	at   time.Time
+}
+
+// start makes a call with a deadline in so many ms and returns where its
+// outcome will be. A second outcome fails the test.
+func start(t testing.TB, p *Peers, to string, body string, ms int) <-chan outcome {
+	got := make(chan outcome, 1)
+	deadline := time.Now().Add(time.Duration(ms) * time.Millisecond)
+	p.Call(to, Foreground, 7, []byte(body), deadline, func(r Reply) {
+		select {
+		case got <- outcome{string(r.Body), r.Err, time.Now()}:
+		default:
+			t.Error("done was called twice")
+		}
+	})
+	return got
+}
+
+// dialledStats returns what p says of the connection it dials.
+func dialledStats(t testing.TB, p *Peers, name string, class Class) Stats {
+	t.Helper()
+	for _, s := range p.Stats() {
+		if s.Name == name && s.Class == class && !s.Accepted {
+			return s
+		}
+	}
+	t.Fatalf("no connection to %s", name)
+	return Stats{}
+}
