@@ -191,28 +191,3 @@ func TestPipelines(t *testing.T) {
 		}
 	}
 }
-
-func TestPassword(t *testing.T) {
-	s := newServer(t, "n1", freePorts(t, 1), "--requirepass", "open sesame")
-	s.start()
-	eventually(t, "AUTH is demanded", func() error {
-		_, err := s.try("GET", "k")
-		if err == nil || !strings.HasPrefix(err.Error(), "NOAUTH ") {
-			return fmt.Errorf("GET answers %v, want NOAUTH", err)
-		}
-		return nil
-	})
-	_, err := s.try("AUTH", "guess")
-	wantError(t, err, "WRONGPASS")
-	for _, o := range []outcome{
-		dynaring(t, "cluster", "status", "-a", s.addr(), "--pass", "open sesame"),
-		dynaring(t, "cluster", "history", "-a", s.addr(), "--pass", "open sesame"),
-	} {
-		if o.code != 0 || !strings.Contains(o.stdout, "n1") {
-			t.Errorf("with the password: %v", o)
-		}
-	}
-	if o := dynaring(t, "cluster", "status", "-a", s.addr()); o.code != 1 || !strings.Contains(o.stderr, "NOAUTH") {
-		t.Errorf("without the password: %v", o)
-	}
-}

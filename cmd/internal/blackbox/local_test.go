@@ -3,7 +3,6 @@ package blackbox
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -176,48 +175,5 @@ func TestPortInUse(t *testing.T) {
 		"--peer-addr", "127.0.0.1:0", "--cluster-addr", "127.0.0.1:0", "--http-addr", "off")
 	if o.code != 1 || !strings.Contains(lastLine(o.stderr), c.n(1).addr()) {
 		t.Errorf("%v", o)
-	}
-}
-
-// TestPeerTLS: nodes with certificates form a cluster, and a stranger without
-// one gets no further than the handshake.
-func TestPeerTLS(t *testing.T) {
-	openssl := needClient(t, "openssl", "version")
-	dir := t.TempDir()
-	run := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command(openssl, args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("openssl %v: %v\n%s", args, err, out)
-		}
-	}
-	run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-		"-keyout", "node.key", "-out", "node.pem", "-subj", "/CN=dynaring", "-addext", "subjectAltName=IP:127.0.0.1")
-	cert, key := filepath.Join(dir, "node.pem"), filepath.Join(dir, "node.key")
-	c := startCluster(t, 3, "--tls-cert", cert, "--tls-key", key, "--tls-ca", cert, "--cluster-secret", "s3cret")
-	c.n(1).do("SET", "k", "v")
-	if got := c.n(3).do("GET", "k"); got != "v" {
-		t.Errorf("GET = %v", got)
-	}
-	for _, secret := range []string{"wrong", "s3cret"} {
-		s := newServer(t, "n4", freePorts(t, 1), "--join", c.n(1).gossipAddr(), "--cluster-secret", secret)
-		s.start()
-		eventually(t, "n4 answers", func() error {
-			if !s.alive() {
-				return nil
-			}
-			_, err := s.try("GET", "k")
-			if err == nil {
-				t.Fatalf("a node with secret %q and without a certificate serves", secret)
-			}
-			return nil
-		})
-		s.kill()
-		if secret == "wrong" {
-			if err := c.n(1).sees(3); err != nil {
-				t.Errorf("a node with a wrong secret left a mark: %v", err)
-			}
-		}
 	}
 }
