@@ -1,0 +1,129 @@
+package resp
+
+import (
+	"context"
+
+	"github.com/dynaring/dynaring/coordinator"
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// Backend runs units of one key: *coordinator.Coordinator. Its calls take
+// batches, whose slices are the caller's again when they return; what the
+// arguments point to is never changed afterwards.
+type Backend interface {
+	// Route returns the node that should run a command on a key of the slot;
+	// "" is this node.
+	Route(slot uint16, class coordinator.Class) (node string, err error)
+	// Read fills in every operation's Cell or Err.
+	Read(ctx context.Context, ops []coordinator.Read)
+	// Write carries out the operations, those on one key in their order, and
+	// fills in every Err and Update.
+	Write(ctx context.Context, ops []coordinator.Write)
+	// Forward has the node run the commands, and fills in every Reply or Err.
+	Forward(ctx context.Context, node string, x *coordinator.Exec)
+}
+
+// Cluster answers what concerns more than one key, or this node alone.
+type Cluster interface {
+	// Local returns the cell as this node's own replica holds it, hints
+	// included; nil if it holds nothing.
+	Local(key replica.Key) (*version.Cell, error)
+	// ActorName prints an actor by its node: "n1", "n1/2".
+	ActorName(a version.Actor) string
+	// Quorum returns the cluster's N and this node's R and W.
+	Quorum() (n, r, w int)
+
+	// Status, History and Explain are what DCLUSTER and DEXPLAIN show.
+	Status(ctx context.Context) (Status, error)
+	History(ctx context.Context) ([]Event, error)
+	Explain(ctx context.Context, key replica.Key) (Explanation, error)
+
+	// Count returns how many keys are alive in the whole cluster.
+	Count(ctx context.Context) (int64, error)
+	// Scan returns a page of the live keys of the whole cluster, from a
+	// position on, in order of slot and key. It may return fewer than limit
+	// keys, or none, before the end.
+	Scan(ctx context.Context, from Position, limit int) (Page, error)
+	// Flush deletes every key of the cluster.
+	Flush(ctx context.Context) error
+
+	// Info returns what the node adds to INFO.
+	Info() []Section
+}
+
+// Position is a place in the order of the keyspace: the keys of Slot that come
+// after After, all of them if it is nil, and those of the later slots.
+type Position struct {
+	Slot  uint16
+	After []byte
+}
+
+// Page is some of the keyspace. It ends before Next; Done says that nothing is
+// left behind it.
+type Page struct {
+	Keys []ScannedKey
+	Next Position
+	Done bool
+}
+
+// ScannedKey is a live key and the name of its type, as TYPE answers it.
+type ScannedKey struct {
+	Key  []byte
+	Type string
+}
+
+// Status is the cluster as this node sees it.
+type Status struct {
+	Cluster    string // id
+	Self       string // this node's name
+	N, R, W    int
+	Placement  string
+	Partitions int
+	Members    []Member // by name
+}
+
+// Member is one node of the cluster. Addresses are host:port, "" if unknown.
+type Member struct {
+	Name, Actor, Zone                                 string
+	Up                                                bool
+	Weight                                            int
+	Addr, ClusterAddr, PeerAddr, GossipAddr, HTTPAddr string
+	Owned, Coming                                     int // slots
+	Version                                           string
+}
+
+// Event is one line of the cluster's history.
+type Event struct {
+	ID     string
+	Millis int64  // Unix ms
+	Kind   string // found, join, ready, …
+	Name   string // of the member, if it is about one
+	Detail string // the rest, for people
+}
+
+// Explanation is where a key lives, and what each of its replicas holds.
+type Explanation struct {
+	Slot, Partition int
+	Replicas        []KeyReplica // in order of preference
+}
+
+// KeyReplica is one node's share of a key.
+type KeyReplica struct {
+	Name, Role string // owner, coming or fallback
+	Up         bool
+	Asked      bool     // whether the rest is known
+	Clocks     []string // of each version: [(n1,2),(n2,1)]
+	Digest     string   // 16 hex digits; "" if nothing is held
+	Hints      int      // pending there for others
+}
+
+// Section is a part of INFO. Fields of a section that Redis has come after
+// Redis's.
+type Section struct {
+	Name   string // "Dynaring", "Memory"
+	Fields []Field
+}
+
+// Field is one line of a Section.
+type Field struct{ Name, Value string }

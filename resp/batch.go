@@ -1,0 +1,269 @@
+package resp
+
+import (
+	"context"
+	"errors"
+
+	"github.com/dynaring/dynaring/coordinator"
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// batch is a client's pipeline being carried out: one command is a batch of
+// one. Commands on keys are planned as units, one key each, until a command
+// comes that is not on keys, or enough have gathered; then the units run in
+// waves, and the commands are answered in order.
+//
+// A batch is used by one goroutine, except that a wave's groups run side by
+// side, each on its own units.
+type batch struct {
+	reply // what is answered
+
+	s    *Server
+	ss   *Session
+	ctx  context.Context
+	now  int64              // Unix ms, of the batch
+	send func([]byte) error // sends replies early; nil: they are kept
+
+	// Where another node passed the commands on: they, and where the replies
+	// of those that are answered end.
+	passed []coordinator.Command
+	ends   []int
+
+	steps []step
+	units []unit
+	waves scheduler
+	wave  wave
+
+	failed, hits, misses int64 // replies that are errors; keys found, and not
+}
+
+// step is one command that waits for its units, or its error.
+type step struct {
+	row      *row
+	units, n int // units[units : units+n]
+	err      error
+}
+
+// unit is one key's share of a command.
+type unit struct {
+	row   *row
+	args  [][]byte // a whole command on one key, as it is passed on
+	key   replica.Key
+	class coordinator.Class
+	opt   options
+	local bool // from this node's own replica alone
+
+	wave  int32
+	group int32
+	done  bool
+
+	// Out.
+	cell   *version.Cell // of a read
+	delta  *version.Cell // of a write
+	number int64         // of an increment
+	out    *outcome      // of a decision
+	raw    []byte        // of another node
+	err    error
+}
+
+// options are what plan read from a unit's arguments.
+type options struct {
+	flags  uint16
+	quorum int   // R or W of this command alone
+	expiry int64 // Unix ms
+	by     int64
+	ctx    *version.Context
+}
+
+// outcome is what a write's decision found. It is the decision's own: a
+// request whose time is up may still be decided later.
+type outcome struct {
+	did    bool
+	number int64
+	old    []byte // nil: there was none
+}
+
+// run carries out commands and appends their replies, up to one that closes
+// the session.
+func (b *batch) run(reqs []Request) {
+	for i := range reqs {
+		if b.ss.closed {
+			break
+		}
+		b.add(&reqs[i])
+		if len(b.units) >= maxOps || len(b.steps) >= maxOps {
+			b.flush()
+		}
+	}
+	b.flush()
+}
+
+// add plans a command on keys, or carries out any other in its turn.
+func (b *batch) add(req *Request) {
+	if req.Refused != "" {
+		b.steps = append(b.steps, step{err: fault(req.Refused)})
+		return
+	}
+	row, err := b.s.table.lookup(req.Args)
+	if err == nil && !b.ss.authed && !row.noAuth {
+		err = errNoAuth
+	}
+	switch {
+	case err != nil:
+		b.steps = append(b.steps, step{err: err})
+	case row.exec == nil:
+		b.plan(row, req.Args)
+	case b.ss.forwarded:
+		b.steps = append(b.steps, step{err: fault("ERR not a command on a key")})
+	default:
+		b.flush()
+		start := len(b.buf)
+		row.exec(b, req.Args)
+		b.answered(start)
+	}
+}
+
+// flush runs the planned units and answers their commands.
+func (b *batch) flush() {
+	if len(b.steps) == 0 {
+		return
+	}
+	b.runWaves()
+	for i := range b.steps {
+		start := len(b.buf)
+		b.answer(&b.steps[i])
+		if b.passed != nil {
+			b.passed[len(b.ends)].Err = b.notStarted(&b.steps[i])
+			b.ends = append(b.ends, len(b.buf))
+		}
+		b.answered(start)
+	}
+	clear(b.steps)
+	clear(b.units)
+	b.steps, b.units = b.steps[:0], b.units[:0]
+}
+
+// answered ends a command's reply, which began at start.
+func (b *batch) answered(start int) {
+	if b.buf[start] == '-' {
+		b.failed++
+	}
+	if b.send != nil && len(b.buf) >= replyFlush {
+		if b.send(b.buf) != nil {
+			b.ss.closed = true
+		}
+		b.buf = b.buf[:0]
+	}
+}
+
+// notStarted returns the error of a command that another node may run instead.
+func (b *batch) notStarted(st *step) error {
+	if st.err != nil || st.n != 1 {
+		return nil
+	}
+	err := b.units[st.units].err
+	if errors.Is(err, coordinator.ErrNotOwner) || errors.Is(err, coordinator.ErrLoading) {
+		return err
+	}
+	return nil
+}
+
+// answer appends a command's reply.
+func (b *batch) answer(st *step) {
+	switch {
+	case st.err != nil:
+		b.fail(st.err)
+	case st.row.merge == mergeNone:
+		b.part(&b.units[st.units])
+	default:
+		b.merged(st)
+	}
+}
+
+// part appends the reply to one unit.
+func (b *batch) part(u *unit) {
+	switch {
+	case u.err != nil:
+		b.fail(u.err)
+	case u.raw != nil:
+		b.raw(u.raw)
+	case u.row.read != nil:
+		u.row.read(b, u)
+	default:
+		u.row.finish(b, u)
+	}
+}
+
+// merged appends one reply out of those to a command's units. The first error
+// stands for all.
+func (b *batch) merged(st *step) {
+	start, sum := len(b.buf), int64(0)
+	if st.row.merge == mergeList {
+		b.array(st.n)
+	}
+	for i := range st.n {
+		from := len(b.buf)
+		u := &b.units[st.units+i]
+		b.part(u)
+		if b.buf[from] == '-' {
+			b.buf = append(b.buf[:start], b.buf[from:]...)
+			return
+		}
+		switch st.row.merge {
+		case mergeSum:
+			sum += integerReply(b.buf[from:])
+			b.buf = b.buf[:from]
+		case mergeOK:
+			b.buf = b.buf[:from]
+		case mergeList:
+			if u.raw != nil { // an array of one, from another node
+				b.buf = append(b.buf[:from], listOfOne(b.buf[from:])...)
+			}
+		}
+	}
+	switch st.row.merge {
+	case mergeSum:
+		b.int(sum)
+	case mergeOK:
+		b.ok()
+	}
+}
+
+// integerReply reads the number of ":n\r\n".
+func integerReply(b []byte) int64 {
+	if len(b) < len(":0\r\n") {
+		return 0
+	}
+	n, _ := version.ParseInteger(b[1 : len(b)-2])
+	return n
+}
+
+// listOfOne returns the element of "*1\r\n…".
+func listOfOne(b []byte) []byte {
+	const header = "*1\r\n"
+	if len(b) < len(header) || string(b[:len(header)]) != header {
+		return b
+	}
+	return b[len(header):]
+}
+
+// fail appends the reply to an error, and logs what clients are not told.
+func (b *batch) fail(err error) {
+	text, known := faultOf(err, b.s.opts.Cluster.ActorName)
+	if !known {
+		b.s.log.Error("a command failed", "err", err)
+	}
+	b.error(text)
+}
+
+// found returns what a plain read answers for the unit's cell.
+func (b *batch) found(u *unit) (version.Sibling, bool) {
+	s, ok := u.cell.Winner(b.now)
+	if ok {
+		b.hits++
+	} else {
+		b.misses++
+	}
+	return s, ok
+}

@@ -1,0 +1,199 @@
+package resp
+
+import "strings"
+
+// commandAll answers COMMAND: every command's row.
+func commandAll(b *batch, _ [][]byte) {
+	b.array(len(b.s.table.rows))
+	for _, r := range b.s.table.rows {
+		b.row(r)
+	}
+}
+
+func commandCount(b *batch, _ [][]byte) { b.int(int64(len(b.s.table.rows))) }
+
+func commandInfo(b *batch, args [][]byte) {
+	if len(args) == 2 {
+		commandAll(b, args)
+		return
+	}
+	b.array(len(args) - 2)
+	for _, name := range args[2:] {
+		if r := b.s.table.named(name, nil); r != nil {
+			b.row(r)
+		} else {
+			b.nullArray()
+		}
+	}
+}
+
+// row appends a command as COMMAND INFO shows it.
+func (b *batch) row(r *row) {
+	b.array(10)
+	b.str(r.name)
+	b.int(int64(r.arity))
+	b.words(r.flags)
+	b.int(int64(r.first))
+	b.int(int64(r.last))
+	b.int(int64(r.step))
+	b.words(r.cats)
+	b.tips(r.tips)
+	b.keySpec(r)
+	b.set(len(r.subs))
+	for _, sub := range r.subs {
+		b.row(sub)
+	}
+}
+
+// words appends a set of simple strings.
+func (b *batch) words(s string) {
+	words := strings.Fields(s)
+	b.set(len(words))
+	for _, w := range words {
+		b.simple(w)
+	}
+}
+
+func (b *batch) tips(s string) {
+	tips := strings.Fields(s)
+	b.set(len(tips))
+	for _, t := range tips {
+		b.str(t)
+	}
+}
+
+// keySpec appends the one key specification that a row can have.
+func (b *batch) keySpec(r *row) {
+	if r.first == 0 {
+		b.set(0)
+		return
+	}
+	b.set(1)
+	if r.note != "" {
+		b.mapping(4)
+		b.field("notes", r.note)
+	} else {
+		b.mapping(3)
+	}
+	b.str("flags")
+	b.words(r.access)
+	b.str("begin_search")
+	b.mapping(2)
+	b.field("type", "index")
+	b.str("spec")
+	b.mapping(1)
+	b.number("index", int64(r.first))
+	b.str("find_keys")
+	b.mapping(2)
+	b.field("type", "range")
+	b.str("spec")
+	b.mapping(3)
+	last := r.last
+	if last > 0 {
+		last -= r.first // relative to the first
+	}
+	b.number("lastkey", int64(last))
+	b.number("keystep", int64(r.step))
+	b.number("limit", 0)
+}
+
+// commandList answers the names of commands and their subcommands.
+func commandList(b *batch, args [][]byte) {
+	wants := func(*row) bool { return true }
+	switch {
+	case len(args) == 2:
+	case len(args) != 5 || !is(args[2], "FILTERBY"):
+		b.fail(errSyntax)
+		return
+	case is(args[3], "MODULE"):
+		wants = func(*row) bool { return false }
+	case is(args[3], "ACLCAT"):
+		category := "@" + strings.ToLower(string(args[4]))
+		wants = func(r *row) bool { return contains(r.cats, category) }
+	case is(args[3], "PATTERN"):
+		p := appendLower(nil, args[4])
+		wants = func(r *row) bool { return glob(p, []byte(r.name)) }
+	default:
+		b.fail(errSyntax)
+		return
+	}
+	var names []string
+	for _, r := range b.s.table.rows {
+		for _, r := range append([]*row{r}, r.subs...) {
+			if wants(r) {
+				names = append(names, r.name)
+			}
+		}
+	}
+	b.array(len(names))
+	for _, n := range names {
+		b.str(n)
+	}
+}
+
+func commandGetKeys(b *batch, args [][]byte) { b.keysOf(args[2:], false) }
+
+func commandGetKeysAndFlags(b *batch, args [][]byte) { b.keysOf(args[2:], true) }
+
+func (b *batch) keysOf(args [][]byte, flags bool) {
+	r := b.s.table.find(args)
+	switch {
+	case r == nil:
+		b.error("ERR Invalid command specified")
+		return
+	case r.first == 0:
+		b.error("ERR The command has no key arguments")
+		return
+	case !r.takes(len(args)):
+		b.error("ERR Invalid number of arguments specified for command")
+		return
+	}
+	n := 0
+	r.keys(len(args), func(int) { n++ })
+	b.array(n)
+	r.keys(len(args), func(at int) {
+		if flags {
+			b.array(2)
+		}
+		b.bulk(args[at])
+		if flags {
+			b.words(accessOf(r, args))
+		}
+	})
+}
+
+// accessOf returns what a command does to its keys, which for SET depends on
+// its options.
+func accessOf(r *row, args [][]byte) string {
+	if !contains(r.access, "variable_flags") {
+		return r.access
+	}
+	for _, a := range args[3:] {
+		if is(a, "GET") {
+			return "RW access update"
+		}
+	}
+	return "OW update"
+}
+
+func commandHelp(b *batch, _ [][]byte) {
+	b.help("COMMAND",
+		"(no subcommand)",
+		"    Return details about all Redis commands.",
+		"COUNT",
+		"    Return the total number of commands in this Redis server.",
+		"LIST",
+		"    Return a list of all commands in this Redis server.",
+		"INFO [<command-name> ...]",
+		"    Return details about multiple Redis commands.",
+		"    If no command names are given, documentation details for all",
+		"    commands are returned.",
+		"DOCS [<command-name> ...]",
+		"    Return documentation details about multiple Redis commands.",
+		"    If no command names are given, documentation details for all",
+		"    commands are returned.",
+		"GETKEYS <full-command>",
+		"    Return the keys from a full Redis command.",
+		"GETKEYSANDFLAGS <full-command>",
+		"    Return the keys and the access flags from a full Redis command.")
+}

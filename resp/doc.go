@@ -1,0 +1,25 @@
+// Package resp is dynaring's face: the Redis protocol, the command table, and
+// the execution of a client's pipeline as one batch.
+//
+// The files, in the order in which a command meets them:
+//
+//	gate.go     accepts: client limit, protected mode, draining at shutdown
+//	guard.go    a client's connection; cuts it into whole commands (frame.go, inline.go)
+//	server.go   runs the guards under redcon, and serves other nodes' commands
+//	session.go  what a connection has said about itself
+//	row.go      the command table: a row a command (table_*.go), lookup, arity
+//	batch.go    a pipeline: planned into units of one key (plan.go), run in
+//	            waves (wave.go), answered in order (assemble in batch.go)
+//	cmd_*.go    one handler a command
+//	reply.go    RESP2 and RESP3; errors.go: one table from errors to replies
+//
+// A command is a row of the table; arity, key positions, routing, COMMAND and
+// its DOCS all come from the row. Keyed handlers never see a quorum: a read
+// gets a cell and appends a reply, a write describes its change and later
+// appends a reply. What runs where is the [Backend]'s word.
+//
+// The package never lets a length that a client sent decide how much memory is
+// taken, never drops a connection for an unknown command or a bad argument,
+// never passes a command on twice, and never shows a client an internal
+// error's text.
+package resp

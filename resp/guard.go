@@ -1,0 +1,106 @@
+package resp
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync/atomic"
+
+	"github.com/tidwall/redcon"
+)
+
+// guard is a client's connection as redcon sees it. What the client sends is
+// cut into whole commands here, under limits; redcon is handed one token a
+// batch, and its handler takes the batch from the guard. So redcon never parses
+// a byte that a client chose: its own reader panics on some lengths, spins on
+// others, grows without bound before AUTH, parses from the start on every read
+// and cuts pipelines at its buffer's end.
+//
+// All but drain belongs to the connection's goroutine.
+type guard struct {
+	net.Conn
+	s       *Server
+	ctx     context.Context // of its commands
+	session *Session
+	framer  framer
+	conn    redcon.Conn        // what redcon made of this
+	send    func([]byte) error // writes through it at once
+
+	batch  []Request // handed out with the token
+	broken error     // the protocol error behind it; nothing is read any more
+	token  string    // what is left of it to hand out
+
+	draining atomic.Bool
+}
+
+// token is what redcon reads instead of a batch: a command of its own form. Its
+// length divides redcon's buffers, so that they never hold a part of one.
+const token = "*1\r\n$6\r\nbatch!\r\n"
+
+// Read hands redcon a token as soon as there is a batch to serve.
+func (g *guard) Read(p []byte) (int, error) {
+	if g.token == "" {
+		if err := g.fill(); err != nil {
+			return 0, err
+		}
+		g.token = token
+	}
+	n := copy(p, g.token)
+	g.token = g.token[n:]
+	return n, nil
+}
+
+// fill waits for a batch of whole commands. A client that has not
+// authenticated is served one by one, since its limits end with AUTH.
+func (g *guard) fill() error {
+	if g.broken != nil {
+		return io.EOF
+	}
+	for {
+		limit := maxBatch
+		if !g.session.authed {
+			limit = 1
+		}
+		g.batch, g.broken = g.framer.take(limit, !g.session.authed)
+		if len(g.batch) > 0 || g.broken != nil {
+			return nil
+		}
+		n, err := g.Conn.Read(g.framer.space())
+		g.framer.wrote(n)
+		g.s.stats.in.Add(int64(n))
+		switch {
+		case n > 0:
+		case g.draining.Load():
+			return io.EOF
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// Write writes replies. redcon flushes even where there are none.
+func (g *guard) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := g.Conn.Write(p)
+	g.s.stats.out.Add(int64(n))
+	return n, err
+}
+
+// serve carries out the batch that was handed out with the token.
+func (g *guard) serve() {
+	b := g.s.take(g.ctx, g.session)
+	b.send = g.send
+	b.run(g.batch)
+	if g.broken != nil && !g.session.closed {
+		b.error(g.broken.Error())
+	}
+	g.s.stats.add(b, len(g.batch))
+	g.conn.WriteRaw(b.buf)
+	g.batch = nil
+	g.s.give(b)
+	if g.broken != nil || g.session.closed {
+		g.conn.Close() // which flushes
+	}
+}

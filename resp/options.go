@@ -1,0 +1,59 @@
+package resp
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxClients = 10000
+	DefaultMaxValue   = 64 << 20
+	DefaultMaxKey     = 64 << 10
+	DefaultDrain      = 5 * time.Second
+)
+
+// RedisVersion is what clients are told: whose commands these are.
+const RedisVersion = "7.0.15"
+
+// Options configure a Server.
+type Options struct {
+	Backend Backend // needed
+	Cluster Cluster // needed
+	Self    string  // this node's name
+	Version string  // dynaring's
+
+	Password string // of the one user, "default"; "": none
+	// Unprotected serves clients from beyond loopback although there is no
+	// password (--protected-mode no).
+	Unprotected bool
+
+	MaxClients int           // connected at a time; 0: DefaultMaxClients
+	MaxValue   int           // bytes of an argument; 0: DefaultMaxValue; at most 512 MiB
+	MaxKey     int           // bytes of a key; 0: DefaultMaxKey
+	Drain      time.Duration // what clients' last commands may take at shutdown; 0: DefaultDrain
+
+	Now    func() time.Time // the wall clock; nil: time.Now
+	Logger *slog.Logger     // nil: discard
+}
+
+// fill sets defaults, also for what makes no sense.
+func (o *Options) fill() {
+	o.MaxClients = orDefault(o.MaxClients, DefaultMaxClients)
+	o.MaxValue = min(orDefault(o.MaxValue, DefaultMaxValue), maxBulk)
+	o.MaxKey = orDefault(o.MaxKey, DefaultMaxKey)
+	o.Drain = orDefault(o.Drain, DefaultDrain)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func orDefault[T int | time.Duration](n, byDefault T) T {
+	if n <= 0 {
+		return byDefault
+	}
+	return n
+}

@@ -1,0 +1,194 @@
+package resp
+
+import (
+	"strings"
+
+	"github.com/dynaring/dynaring/coordinator"
+)
+
+// row is one command: what it is called, what it does to which keys, how it is
+// documented (Redis's src/commands/*.json), and its handler.
+//
+// A command without keys has exec. A command on keys has read, or write and
+// finish: its handlers see one key, and where it takes several the row's merge
+// says how the parts make one reply.
+type row struct {
+	name  string // lower case; a subcommand's after its container's: "client|id"
+	arity int    // arguments with the name; negative: at least that many
+	flags string // as COMMAND INFO lists them
+	cats  string // ACL categories
+
+	first, last, step int    // positions of keys, as in COMMAND INFO; 0: none
+	access            string // what is done to them: the key specification's flags
+	note              string // on them
+	tips              string // for clients
+
+	group, since, complexity, summary string
+	history                           []change
+	deprecated                        *deprecation
+	args                              []argument
+
+	subs []*row
+
+	exec   func(b *batch, args [][]byte)
+	plan   func(b *batch, u *unit) error                 // reads the options; optional
+	read   func(b *batch, u *unit)                       // appends the reply: u.cell is read
+	write  func(b *batch, u *unit, w *coordinator.Write) // says what is to be done
+	finish func(b *batch, u *unit)                       // appends the reply: it was done
+	class  coordinator.Class                             // unless plan decides
+	merge  merge
+
+	noAuth bool // derived from flags
+}
+
+// merge says how the replies of a command's keys make one.
+type merge uint8
+
+const (
+	mergeNone merge = iota // one key only
+	mergeList              // an array of the parts, in order
+	mergeSum               // the sum of numbers
+	mergeOK                // OK, if all are
+)
+
+// change is a line of a command's history: a version and what came with it.
+type change struct{ since, what string }
+
+// deprecation says since when, and what to use.
+type deprecation struct{ since, instead string }
+
+// argument documents one argument, as COMMAND DOCS shows it.
+type argument struct {
+	name, typ, token, since string
+	optional, multiple      bool
+	args                    []argument
+}
+
+// Constructors of arguments, by type.
+func key(name string) argument         { return argument{name: name, typ: "key"} }
+func str(name string) argument         { return argument{name: name, typ: "string"} }
+func integer(name string) argument     { return argument{name: name, typ: "integer"} }
+func unixTime(name string) argument    { return argument{name: name, typ: "unix-time"} }
+func pattern(name string) argument     { return argument{name: name, typ: "pattern"} }
+func word(name, token string) argument { return argument{name: name, typ: "pure-token", token: token} }
+func block(name string, args ...argument) argument {
+	return argument{name: name, typ: "block", args: args}
+}
+func oneOf(name string, args ...argument) argument {
+	return argument{name: name, typ: "oneof", args: args}
+}
+
+// after returns a behind a token.
+func (a argument) after(token string) argument { a.token = token; return a }
+
+// from returns a with the version that brought it.
+func (a argument) from(since string) argument { a.since = since; return a }
+
+// opt returns a as one that may be left out.
+func (a argument) opt() argument { a.optional = true; return a }
+
+// many returns a as one that may be repeated.
+func (a argument) many() argument { a.multiple = true; return a }
+
+// table is every command by its lower-case name, and in order.
+type table struct {
+	rows    []*row
+	byName  map[string]*row // subcommands too, by their full names
+	longest int
+}
+
+func newTable(groups ...[]*row) *table {
+	t := &table{byName: make(map[string]*row)}
+	for _, rows := range groups {
+		for _, r := range rows {
+			t.rows = append(t.rows, r)
+			t.index(r)
+			for _, sub := range r.subs {
+				t.index(sub)
+			}
+		}
+	}
+	return t
+}
+
+func (t *table) index(r *row) {
+	t.byName[r.name] = r
+	r.noAuth = contains(r.flags, "no_auth")
+	t.longest = max(t.longest, len(r.name))
+}
+
+// contains reports whether w is one of the words of s.
+func contains(s, w string) bool {
+	for f := range strings.FieldsSeq(s) {
+		if f == w {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the row of a command, or its container's subcommand's; nil if
+// there is none.
+func (t *table) find(args [][]byte) *row {
+	r := t.named(args[0], nil)
+	if r == nil || r.subs == nil || len(args) < 2 {
+		return r
+	}
+	return t.named(args[0], args[1])
+}
+
+// named finds a name, or a name and a subcommand's, in any case.
+func (t *table) named(name, sub []byte) *row {
+	var room [64]byte
+	if len(name)+1+len(sub) > min(t.longest+1, len(room)) {
+		return nil
+	}
+	lower := appendLower(room[:0], name)
+	if sub != nil {
+		lower = appendLower(append(lower, '|'), sub)
+	}
+	return t.byName[string(lower)]
+}
+
+func appendLower(dst, s []byte) []byte {
+	for _, c := range s {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// lookup finds the row of a command and checks its arity, with Redis's errors.
+func (t *table) lookup(args [][]byte) (*row, error) {
+	r := t.find(args)
+	switch {
+	case r == nil && len(args) > 1 && t.named(args[0], nil) != nil:
+		return nil, errUnknownSubcommand(args)
+	case r == nil:
+		return nil, errUnknownCommand(args)
+	case !r.takes(len(args)):
+		return nil, errArity(r.name)
+	}
+	return r, nil
+}
+
+// takes reports whether a command may have n arguments, its name included.
+func (r *row) takes(n int) bool {
+	return n == r.arity || r.arity < 0 && n >= -r.arity
+}
+
+// keys calls fn with the position of each key among n arguments.
+func (r *row) keys(n int, fn func(at int)) {
+	if r.first == 0 {
+		return
+	}
+	last := r.last
+	if last < 0 {
+		last += n
+	}
+	for i := r.first; i <= last; i += r.step {
+		fn(i)
+	}
+}

@@ -1,0 +1,137 @@
+package resp
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/redcon"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dynaring/dynaring/coordinator"
+)
+
+// Server serves Redis clients, and the commands that other nodes pass on. Its
+// methods may be called from any goroutine.
+type Server struct {
+	opts    Options
+	log     *slog.Logger
+	table   *table
+	cursors cursors
+	started time.Time
+	lastID  atomic.Int64 // of clients
+	stats   stats
+	batches sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
+}
+
+// New returns a server. It serves clients while Run runs, and Execute at once.
+func New(o Options) *Server {
+	o.fill()
+	s := &Server{opts: o, log: o.Logger, started: o.Now()}
+	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands())
+	s.cursors.init()
+	return s
+}
+
+// Run serves the clients of both views' listeners, which it closes, until ctx
+// ends. Then it stops accepting, lets what has been read be answered within
+// Options.Drain, and returns nil when every client's goroutine has ended.
+// cluster may be nil.
+func (s *Server) Run(ctx context.Context, plain, cluster net.Listener) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.serve(ctx, plain) })
+	if cluster != nil {
+		g.Go(func() error { return s.serve(ctx, cluster) })
+	}
+	return g.Wait()
+}
+
+// serve serves the clients of one listener.
+func (s *Server) serve(ctx context.Context, ln net.Listener) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	g := newGate(s, ln, work)
+	var clients sync.WaitGroup
+	server := redcon.NewServer("", serveClient, func(c redcon.Conn) bool {
+		gd := c.NetConn().(*guard)
+		gd.conn = c
+		gd.send = func(b []byte) error {
+			c.WriteRaw(b)
+			return redcon.BaseWriter(c).Flush()
+		}
+		clients.Add(1)
+		return true
+	}, func(c redcon.Conn, _ error) {
+		g.left(c.NetConn().(*guard))
+		clients.Done()
+	})
+	shut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		g.shut(s.opts.Drain)
+		cancel() // what is still running has had its time
+		close(shut)
+	})
+	err := server.Serve(g)
+	if !stop() {
+		<-shut
+	}
+	clients.Wait()
+	return err
+}
+
+// serveClient is redcon's handler: its command is the guard's token.
+func serveClient(c redcon.Conn, _ redcon.Command) {
+	c.NetConn().(*guard).serve()
+}
+
+// Execute carries out commands that another node passed on: a
+// coordinator.Executor. Each is on one key, and runs here whatever the ring
+// says; what this node may not coordinate comes back as not started.
+func (s *Server) Execute(ctx context.Context, x *coordinator.Exec) {
+	ss := &Session{proto: resp2, authed: true, forwarded: true, r: x.R, w: x.W}
+	if x.Proto == resp3 {
+		ss.proto = resp3
+	}
+	b := s.take(ctx, ss)
+	b.passed = x.Commands
+	reqs := make([]Request, len(x.Commands))
+	for i := range reqs {
+		reqs[i].Args = x.Commands[i].Args
+	}
+	b.run(reqs)
+	from := 0
+	for i, end := range b.ends {
+		x.Commands[i].Reply = b.buf[from:end:end]
+		from = end
+	}
+	b.buf = nil // the replies' now
+	s.give(b)
+}
+
+// take returns an empty batch.
+func (s *Server) take(ctx context.Context, ss *Session) *batch {
+	b, _ := s.batches.Get().(*batch)
+	if b == nil {
+		b = &batch{s: s}
+	}
+	b.ctx, b.ss, b.proto, b.now = ctx, ss, ss.proto, s.opts.Now().UnixMilli()
+	return b
+}
+
+// give takes a batch back, with whatever of its room is worth keeping.
+func (s *Server) give(b *batch) {
+	b.ctx, b.ss, b.send, b.passed = nil, nil, nil, nil
+	b.ends = b.ends[:0]
+	b.failed, b.hits, b.misses = 0, 0, 0
+	b.buf = b.buf[:0]
+	if cap(b.buf) > replyKeep {
+		b.buf = nil
+	}
+	if cap(b.units) > batchKeep || cap(b.steps) > batchKeep || cap(b.ends) > batchKeep {
+		return
+	}
+	s.batches.Put(b)
+}

@@ -1,0 +1,80 @@
+package resp
+
+import (
+	"crypto/subtle"
+	"sync/atomic"
+)
+
+// Session is what a connection has said about itself. It belongs to the
+// connection's goroutine.
+type Session struct {
+	id     int64
+	addr   string // the client's
+	local  string // the one that it connected to
+	name   string
+	libs   [2]string // lib-name, lib-ver
+	proto  int
+	authed bool
+	r, w   int  // DQUORUM's; 0: the node's own
+	closed bool // QUIT: nothing behind it is served
+
+	// forwarded: another node passed the commands on, so they run here
+	// whatever the ring says, and are never passed on again.
+	forwarded bool
+}
+
+// newSession returns a client's session as it is before its first command.
+func (s *Server) newSession(addr, local string) *Session {
+	return &Session{id: s.lastID.Add(1), addr: addr, local: local, proto: resp2, authed: s.opts.Password == ""}
+}
+
+// reset returns the session to its beginning, as RESET does.
+func (ss *Session) reset(authed bool) {
+	*ss = Session{id: ss.id, addr: ss.addr, local: ss.local, libs: ss.libs, proto: resp2, authed: authed}
+}
+
+// authenticate checks a user's password. There is one user.
+func (s *Server) authenticate(user string, password []byte) bool {
+	return user == defaultUser && (s.opts.Password == "" ||
+		subtle.ConstantTimeCompare(password, []byte(s.opts.Password)) == 1)
+}
+
+const defaultUser = "default"
+
+// Stats counts what clients did since the server was made.
+type Stats struct {
+	Connections, Rejected int64 // accepted; turned away for the client limit or protected mode
+	Clients               int64 // connected now
+	Commands, Errors      int64 // executed for clients; answered with an error
+	Hits, Misses          int64 // keys that reads found, and did not
+	BytesIn, BytesOut     int64
+}
+
+type stats struct {
+	connections, rejected, clients, commands, errors, hits, misses, in, out atomic.Int64
+}
+
+// add counts what came of a client's batch.
+func (c *stats) add(b *batch, commands int) {
+	c.commands.Add(int64(commands))
+	if b.failed > 0 {
+		c.errors.Add(b.failed)
+	}
+	if b.hits > 0 {
+		c.hits.Add(b.hits)
+	}
+	if b.misses > 0 {
+		c.misses.Add(b.misses)
+	}
+}
+
+// Stats returns the counts. It may be called from any goroutine.
+func (s *Server) Stats() Stats {
+	c := &s.stats
+	return Stats{
+		Connections: c.connections.Load(), Rejected: c.rejected.Load(), Clients: c.clients.Load(),
+		Commands: c.commands.Load(), Errors: c.errors.Load(),
+		Hits: c.hits.Load(), Misses: c.misses.Load(),
+		BytesIn: c.in.Load(), BytesOut: c.out.Load(),
+	}
+}
