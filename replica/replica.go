@@ -131,10 +131,8 @@ func (r *Replica) Get(k Key) (*version.Cell, error) {
 	if ok {
 		return cell, nil
 	}
-	// Built anew because the store keeps rows from staying on the stack, and
-	// hits are what has to be cheap.
-	key.row = storage.AppendRow(nil, k.Slot, k.Key, k.Field)
-	return r.fetch(key, ticket)
+	// The row is built anew: the store would move room to the heap for hits too.
+	return r.fetch(rowKey{row: storage.AppendRow(nil, k.Slot, k.Key, k.Field), hash: key.hash}, ticket)
 }
 
 // cached is Get without the store; ok is false for a cell not in the cache.
