@@ -82,8 +82,23 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.fault.set("pebble cannot go on", fmt.Errorf(format, args...))
+	e := &fatalError{text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			e.cause = err
+		}
+	}
+	l.fault.set("pebble cannot go on", e)
 }
+
+// fatalError is what Pebble said with Fatalf, and the error it said it of.
+type fatalError struct {
+	text  string
+	cause error // may be nil
+}
+
+func (e *fatalError) Error() string { return e.text }
+func (e *fatalError) Unwrap() error { return e.cause }
 
 // events are Pebble's events that matter to a store. A background error is a
 // flush or a compaction that could not read or write: retrying it for ever, as

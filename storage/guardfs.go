@@ -27,9 +27,8 @@ import (
 // A retried fsync may report success for pages that an earlier failed one has
 // dropped, which is why a failed sync is never tried again.
 //
-// Reads pass through. So does everything while the store is being opened
-// (armed is false), where Pebble returns its errors, and all that lies outside
-// the data directory (checkpoints).
+// Reads pass through, and so does all that lies outside the data directory
+// (checkpoints).
 type guardFS struct {
 	vfs.FS
 	dir   string
@@ -40,8 +39,7 @@ type guardFS struct {
 	shadow      *vfs.MemFS   // holds the files made on a frozen disk
 	shadowFiles atomic.Int32 // how many, at most maxShadowFiles
 
-	armed   atomic.Bool // errors are taken by the guard
-	closing atomic.Bool // a full disk is not waited for any more
+	impatient atomic.Bool // a full disk is an error: the store opens or closes
 }
 
 const (
@@ -73,13 +71,10 @@ func (g *guardFS) vital(path string) bool {
 // do runs op, which changes path, and answers what Pebble is to be told. A full
 // disk is waited for if retry. It reports done=false if op did not happen.
 func (g *guardFS) do(what, path string, retry bool, op func() error) (done bool, err error) {
-	if g.armed.Load() && g.fault.err() != nil {
+	if g.fault.err() != nil {
 		return false, g.frozen(path)
 	}
 	err = op()
-	if err == nil || !g.armed.Load() {
-		return err == nil, err
-	}
 	if retry && vfs.IsNoSpaceError(err) {
 		err = g.outwait(err, op)
 	}
@@ -95,7 +90,7 @@ func (g *guardFS) do(what, path string, retry bool, op func() error) (done bool,
 func (g *guardFS) outwait(err error, op func() error) error {
 	g.space.waiters.Add(1)
 	g.space.check()
-	for vfs.IsNoSpaceError(err) && !g.closing.Load() && g.fault.err() == nil {
+	for vfs.IsNoSpaceError(err) && !g.impatient.Load() && g.fault.err() == nil {
 		time.Sleep(spaceRetry)
 		err = op()
 	}
@@ -127,8 +122,6 @@ func (g *guardFS) create(what, name string, open func() (vfs.File, error)) (vfs.
 		return g.guard(f, name), nil
 	case err == nil: // frozen and vital: its writes will be swallowed
 		return g.guard(vfs.NewMemFile(nil), name), nil
-	case !g.armed.Load():
-		return nil, err
 	case g.shadowFiles.Add(1) > maxShadowFiles:
 		time.Sleep(frozenPause)
 		return nil, err
@@ -189,7 +182,7 @@ func (g *guardFS) Rename(oldname, newname string) error {
 // Remove never sets the fault: a file that stays is only space, and Pebble
 // tries again at its next open.
 func (g *guardFS) Remove(name string) error {
-	if g.armed.Load() && g.owns(name) && g.fault.err() != nil {
+	if g.owns(name) && g.fault.err() != nil {
 		return nil
 	}
 	return g.FS.Remove(name)
@@ -265,8 +258,8 @@ func (f *guardFile) sync(op func() error) error {
 // some file systems only tell then.
 func (f *guardFile) Close() error {
 	err := f.File.Close()
-	if err == nil || !f.g.armed.Load() {
-		return err
+	if err == nil {
+		return nil
 	}
 	f.g.fault.set("close "+f.g.FS.PathBase(f.name), err)
 	return f.g.frozen(f.name)

@@ -61,7 +61,8 @@ func Open(o Options) (*Store, error) {
 	}
 	s, err := openLocked(o, lock)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("data directory %s: %w", o.Dir, err), lock.Close())
+		err = errors.Join(err, lock.Close())
+		return nil, fmt.Errorf("data directory %s: %w", o.Dir, err)
 	}
 	return s, nil
 }
@@ -75,7 +76,7 @@ func lockDir(o Options) (*pebble.Lock, error) {
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
 		return nil, fmt.Errorf("data directory %s: %w", o.Dir, err)
 	}
-	return nil, fmt.Errorf("%w: %s (%v); stop the other node, or give this one its own --data-dir", ErrInUse, o.Dir, err)
+	return nil, fmt.Errorf("%w: %s cannot be locked (%w); stop the other node, or give this one its own --data-dir", ErrInUse, o.Dir, err)
 }
 
 // openLocked opens the directory of which the caller holds the lock.
@@ -92,11 +93,11 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref() // Pebble holds its own reference
 	s.db, err = pebble.Open(o.Dir, s.pebbleOptions(o, cache, lock))
-	if fault := s.fault.err(); fault != nil {
-		err = fault // what Pebble died of says more than what followed
-	}
 	if err == nil {
 		err = s.load(stopped)
+	}
+	if fault := s.fault.err(); fault != nil {
+		err = fault // the first error says more than what followed from it
 	}
 	if err != nil {
 		if s.db != nil {
@@ -105,7 +106,7 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 		return nil, err
 	}
 	s.space.check()
-	s.guard.armed.Store(true)
+	s.guard.impatient.Store(false)
 	s.fault.opened.Store(true)
 	s.fault.tell() // in case background work failed just now
 	return s, nil

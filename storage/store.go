@@ -53,6 +53,7 @@ func newStore(o Options) *Store {
 	s.space.fs, s.space.dir, s.space.need, s.space.logger = o.FS, o.Dir, o.MinFreeBytes, o.Logger
 	s.gate.empty = make(chan struct{})
 	s.guard = &guardFS{FS: o.FS, dir: o.Dir, fault: &s.fault, space: &s.space, shadow: vfs.NewMem()}
+	s.guard.impatient.Store(true) // until it is open
 	s.batches.New = func() any { return new(Batch) }
 	return s
 }
@@ -61,7 +62,7 @@ func newStore(o Options) *Store {
 // leaves the marker of a clean stop. Calls that are under way are waited for;
 // commits may still be waited on afterwards. A second Close does nothing.
 func (s *Store) Close() error {
-	s.guard.closing.Store(true)
+	s.guard.impatient.Store(true)
 	if !s.gate.shut() {
 		return nil
 	}
@@ -79,19 +80,23 @@ func (s *Store) Close() error {
 }
 
 // Run syncs batches that were applied without a sync and watches the free
-// space, once a second, until ctx is done (nil) or the store fails (ErrFailed).
+// space, once a second, until ctx is done or the store closed (nil), or the
+// store has failed (ErrFailed).
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
 	for {
+		s.space.check()
+		switch err := s.Sync(); {
+		case errors.Is(err, ErrClosed):
+			return nil
+		case err != nil:
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-		s.space.check()
-		if err := s.Sync(); err != nil && !errors.Is(err, ErrClosed) {
-			return err
 		}
 	}
 }

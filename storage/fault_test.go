@@ -1,0 +1,474 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+var errIO = errors.New("injected: input/output error")
+
+// faultyFS fails changes of the disk: the one that is number at, and with
+// forever all that follow.
+type faultyFS struct {
+	at      int64
+	forever bool
+	match   func(errorfs.Op) bool
+	err     error
+	ops     atomic.Int64
+	hits    atomic.Int64
+}
+
+func (f *faultyFS) wrap(fs vfs.FS) vfs.FS {
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || f.match != nil && !f.match(op) {
+			return nil
+		}
+		n := f.ops.Add(1) - 1
+		if n == f.at || f.forever && n > f.at {
+			f.hits.Add(1)
+			return f.err
+		}
+		return nil
+	}))
+}
+
+// load applies batches, some waited for, until one is refused; it returns how
+// many Wait has acknowledged as synced, counting only an unbroken run from the
+// first, and how many were applied.
+func load(s *Store, from, count int, sync func(n int) bool) (durable, applied int, err error) {
+	durable, applied = from, from
+	for n := from + 1; n <= from+count; n++ {
+		c, err := s.Apply(modelBatch(s, n), sync(n))
+		if err != nil {
+			return durable, applied, err
+		}
+		applied = n
+		if err := c.Wait(); err != nil {
+			return durable, applied, err
+		}
+		if sync(n) {
+			durable = n
+		}
+	}
+	return durable, applied, nil
+}
+
+// closeBefore closes s and fails the test if that hangs.
+func closeBefore(t *testing.T, s *Store, limit time.Duration) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- s.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		t.Fatal("Close hangs")
+		return nil
+	}
+}
+
+// Whatever change of the disk fails, once or from then on: nothing panics or
+// hangs, nothing that was acknowledged as synced is lost, even by a crash right
+// after, and once the store has failed it says so to everybody, once to OnFatal.
+func TestEveryFailureOfTheDisk(t *testing.T) {
+	const batches = 60
+	syncs := func(n int) bool { return n%3 == 0 }
+	reached := true
+	for at := int64(0); reached; at += 1 + at/40 { // every one at first, then samples
+		for _, forever := range []bool{false, true} {
+			mem := vfs.NewCrashableMem()
+			faulty := &faultyFS{at: at, forever: forever, err: errIO}
+			o := small(faulty.wrap(mem))
+			var told atomic.Int64
+			o.OnFatal = func(err error) {
+				if !errors.Is(err, ErrFailed) || !errors.Is(err, errIO) {
+					t.Errorf("OnFatal(%v)", err)
+				}
+				told.Add(1)
+			}
+			durable := 0
+			s, err := Open(o)
+			if err == nil {
+				durable, _, err = load(s, 0, batches, syncs)
+				if err != nil && !errors.Is(err, ErrFailed) {
+					t.Fatalf("operation %d: the refusal says %v", at, err)
+				}
+				if failed := s.Err(); failed != nil {
+					if _, err := s.Get(row("seq")); !errors.Is(err, ErrFailed) {
+						t.Fatalf("operation %d: Get after the fault: %v", at, err)
+					}
+					if err := tryPut(s, "seq", "0", true); !errors.Is(err, ErrFailed) {
+						t.Fatalf("operation %d: Apply after the fault: %v", at, err)
+					}
+				}
+				crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+				errClose := closeBefore(t, s, 10*time.Second)
+				if s.Err() != nil && !errors.Is(errClose, ErrFailed) {
+					t.Fatalf("operation %d: Close after the fault: %v", at, errClose)
+				}
+				for _, disk := range []*vfs.MemFS{crashed, mem} {
+					again := open(t, small(disk))
+					if n := found(t, again); n < durable {
+						t.Fatalf("operation %d: %d batches acknowledged, %d found", at, durable, n)
+					}
+					if s.Err() != nil && again.Actor() == s.Actor() {
+						t.Fatalf("operation %d: %v goes on after a fault", at, s.Actor())
+					}
+					closeStore(t, again)
+				}
+				want := int64(0)
+				if s.Err() != nil {
+					want = 1
+				}
+				for i := 0; told.Load() != want && i < 1000; i++ {
+					time.Sleep(time.Millisecond)
+				}
+				if told.Load() != want {
+					t.Fatalf("operation %d: fault %v, told %d times", at, s.Err(), told.Load())
+				}
+			} else { // refused to open: on a sound disk it does
+				if !strings.Contains(err.Error(), testDir) || !errors.Is(err, errIO) {
+					t.Fatalf("operation %d: Open said %v", at, err)
+				}
+				closeStore(t, open(t, small(mem)))
+				if told.Load() != 0 {
+					t.Fatalf("operation %d: Open failed, and OnFatal was told", at)
+				}
+			}
+			reached = faulty.hits.Load() > 0
+		}
+	}
+}
+
+// Writers that wait for a flush when the disk fails are let go.
+func TestStalledWritersAreLetGo(t *testing.T) {
+	stalled := make(chan struct{})
+	s := open(t, small(errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if !strings.HasSuffix(op.Path, ".sst") || op.Kind != errorfs.OpFileWrite {
+			return nil
+		}
+		<-stalled // the flush is slow, until everybody waits for it; then it fails
+		return errIO
+	}))))
+	go func() {
+		for s.stalls.count.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		close(stalled)
+	}()
+	var writers sync.WaitGroup
+	for range 4 {
+		writers.Go(func() {
+			for {
+				b := s.NewBatch()
+				b.Set(row("k"), bytes.Repeat([]byte("x"), minMemTableBytes/3))
+				if c, err := s.Apply(b, false); err != nil || c.Wait() != nil {
+					return
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { writers.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("writers hang on a failed disk")
+	}
+	if err := closeBefore(t, s, 10*time.Second); !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+}
+
+// A commit whose sync fails is told so, and so is every one behind it; the text
+// says where, what and what to do.
+func TestFailedSync(t *testing.T) {
+	faulty := &faultyFS{at: 5, err: syscall.EIO, match: func(op errorfs.Op) bool {
+		return strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData)
+	}}
+	var log bytes.Buffer
+	mem := vfs.NewMem()
+	o := small(faulty.wrap(mem))
+	o.Logger = testLog(&log)
+	s := open(t, o)
+	durable, applied, err := load(s, 0, 100, func(int) bool { return true })
+	if !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EIO) || applied != durable+1 {
+		t.Fatalf("durable %d, applied %d, %v", durable, applied, err)
+	}
+	wantText(t, err, testDir, "sync 0", ".log", "restarted")
+	if faulty.ops.Load() != 6 {
+		t.Fatalf("a failed sync was followed by %d more", faulty.ops.Load()-6)
+	}
+	if !strings.Contains(log.String(), "failed") {
+		t.Fatalf("log: %s", log.String())
+	}
+	if err := s.Run(t.Context()); !errors.Is(err, ErrFailed) {
+		t.Fatalf("Run: %v", err)
+	}
+	if err := closeBefore(t, s, 10*time.Second); !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+	again := opened(t, small(mem))
+	if n := found(t, again); n < durable {
+		t.Fatalf("%d acknowledged, %d found", durable, n)
+	}
+}
+
+// Pebble's Fatalf returns, and the store has failed.
+func TestFatalf(t *testing.T) {
+	told := make(chan error, 1)
+	o := small(vfs.NewCrashableMem())
+	o.OnFatal = func(err error) { told <- err }
+	s := open(t, o)
+	if durable, _, err := load(s, 0, 20, func(int) bool { return true }); durable != 20 {
+		t.Fatal(err)
+	}
+	pebbleLogger{&s.fault}.Fatalf("impossible: %d", 42)
+	if err := <-told; !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "impossible: 42") {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(modelBatch(s, 21), true); !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+	disk := o.FS.(*vfs.MemFS)
+	_ = closeBefore(t, s, 10*time.Second)
+	if n := found(t, opened(t, small(disk))); n != 20 {
+		t.Fatalf("20 acknowledged, %d found", n)
+	}
+}
+
+// Damaged tables are found when they are read, and end the store.
+func TestDamagedTable(t *testing.T) {
+	mem := vfs.NewMem()
+	s := open(t, small(mem))
+	for i := range 40 {
+		put(t, s, fmt.Sprint("k", i), strings.Repeat(fmt.Sprint(i), 5000), false)
+	}
+	if err := s.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	names, err := mem.List(testDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			data, err := mem.UnsafeGetFileDataBuffer(testDir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range len(data) / 2 {
+				data[i] ^= 0x55
+			}
+		}
+	}
+	s, err = Open(small(mem))
+	if err != nil {
+		return // found as early as that
+	}
+	_, err = s.Get(row("k1"))
+	if err == nil || !pebble.IsCorruptionError(err) && !errors.Is(err, ErrFailed) {
+		t.Fatalf("a damaged value was read: %v", err)
+	}
+	if !errors.Is(s.Err(), ErrFailed) {
+		t.Fatalf("the store goes on: %v", s.Err())
+	}
+	_ = closeBefore(t, s, 10*time.Second)
+}
+
+// A disk that is full for a while is waited out: commits under way take long,
+// new ones are refused with what to do, and then everything goes on.
+func TestDiskFullIsWaitedOut(t *testing.T) {
+	for _, kind := range []string{".log", ".sst", "MANIFEST"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mem := vfs.NewCrashableMem()
+				var full atomic.Bool
+				o := small(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+					if full.Load() && op.Kind == errorfs.OpFileWrite && strings.Contains(op.Path, kind) {
+						return syscall.ENOSPC
+					}
+					return nil
+				})))
+				s := open(t, o)
+				n := 0
+				step := func(count int) error {
+					var err error
+					_, n, err = load(s, n, count, func(n int) bool { return n%3 == 0 })
+					return err
+				}
+				if err := step(10); err != nil {
+					t.Fatal(err)
+				}
+				full.Store(true)
+				done := make(chan error, 1)
+				go func() { done <- step(1000) }()
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				// The writer is held up by the log's sync, or has been refused.
+				if err := tryPut(s, "other", "1", true); !errors.Is(err, ErrDiskFull) {
+					t.Fatalf("a full disk took a batch: %v", err)
+				} else {
+					wantText(t, err, "full", "free some space", testDir)
+				}
+				want(t, s, "other", "") // reads go on
+				full.Store(false)
+				time.Sleep(2 * spaceRetry)
+				if err := <-done; err != nil && !errors.Is(err, ErrDiskFull) {
+					t.Fatal(err)
+				}
+				if err := step(5); err != nil {
+					t.Fatalf("with space again: %v", err)
+				}
+				if err := s.Sync(); err != nil {
+					t.Fatal(err)
+				}
+				crashed := opened(t, small(mem.CrashClone(vfs.CrashCloneCfg{})))
+				if got := found(t, crashed); got != n {
+					t.Fatalf("%d applied and synced, %d found", n, got)
+				}
+				closeStore(t, crashed)
+				closeStore(t, s)
+			})
+		})
+	}
+}
+
+// A store that is closed while its disk is full does not wait for space.
+func TestCloseOnFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full atomic.Bool
+		s := open(t, small(errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if full.Load() && op.Kind == errorfs.OpFileWrite {
+				return syscall.ENOSPC
+			}
+			return nil
+		}))))
+		full.Store(true)
+		b := s.NewBatch()
+		b.Set(row("k"), []byte("v"))
+		c, err := s.Apply(b, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan error, 1)
+		go func() { waited <- c.Wait() }()
+		time.Sleep(5 * time.Second)
+		if err := s.Close(); !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("Close: %v", err)
+		}
+		if err := <-waited; !errors.Is(err, ErrFailed) {
+			t.Fatalf("Wait: %v", err)
+		}
+	})
+}
+
+// Below the reserve batches are refused, and taken again by themselves.
+func TestMinFreeBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem()
+		free := func(n uint64) {
+			mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: n, TotalBytes: 1 << 40, UsedBytes: 1<<40 - n})
+		}
+		free(99 << 20)
+		o := small(mem)
+		o.MinFreeBytes = 100 << 20
+		s := open(t, o) // opens all the same: it can be read
+		var run sync.WaitGroup
+		ctx := t.Context()
+		run.Go(func() { _ = s.Run(ctx) })
+		err := tryPut(s, "k", "v", true)
+		var full *DiskFullError
+		if !errors.As(err, &full) || !errors.Is(err, ErrDiskFull) || full.Free != 99<<20 || full.Need != 100<<20 {
+			t.Fatalf("%v", err)
+		}
+		wantText(t, err, "99.0 MiB", "100.0 MiB", testDir, "by themselves")
+		if err := s.PutMeta("members", []byte("m")); err != nil {
+			t.Fatalf("the node's own settings: %v", err)
+		}
+		for range 3 {
+			free(100 << 20)
+			time.Sleep(syncEvery + time.Millisecond)
+			put(t, s, "k", "v", true)
+			if m := s.Metrics(); m.DiskFull || m.FreeBytes != 100<<20 {
+				t.Fatalf("%+v", m)
+			}
+			free(1)
+			time.Sleep(syncEvery + time.Millisecond)
+			if err := tryPut(s, "k", "v2", false); !errors.Is(err, ErrDiskFull) {
+				t.Fatal(err)
+			}
+			if !s.Metrics().DiskFull {
+				t.Fatal("metrics do not say so")
+			}
+		}
+		want(t, s, "k", "v")
+		closeStore(t, s)
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Random failures under concurrent writers, readers and syncs, with crashes:
+// what Wait has acknowledged is there.
+func TestRandomFailuresUnderLoad(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		mem := vfs.NewCrashableMem()
+		faulty := &faultyFS{at: int64(80 + rng.IntN(300)), forever: rng.IntN(2) == 0, err: errIO}
+		s, err := Open(small(faulty.wrap(mem)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const writers = 6
+		var acked [writers]atomic.Int64
+		var work sync.WaitGroup
+		for w := range writers {
+			work.Go(func() {
+				for n := 1; n <= 300; n++ {
+					value := fmt.Sprintf("%d%s", n, strings.Repeat(".", n*37%3000))
+					if err := tryPut(s, fmt.Sprint("w", w), value, w%2 == 0); err != nil {
+						return
+					}
+					if w%2 == 0 {
+						acked[w].Store(int64(n))
+					}
+					if w == 1 {
+						_ = s.Sync()
+					}
+					if _, err := s.Get(row(fmt.Sprint("w", w))); err != nil && !errors.Is(err, ErrFailed) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		work.Wait()
+		crashed := crash(mem, rng)
+		_ = closeBefore(t, s, 20*time.Second)
+		again := open(t, small(crashed))
+		for w := 0; w < writers; w += 2 {
+			v, err := again.Get(row(fmt.Sprint("w", w)))
+			var n int64
+			fmt.Sscan(strings.TrimRight(string(v), "."), &n)
+			if err != nil || n < acked[w].Load() {
+				t.Fatalf("seed %d: writer %d was acknowledged %d, found %d, %v", seed, w, acked[w].Load(), n, err)
+			}
+		}
+		closeStore(t, again)
+	}
+}
