@@ -1,0 +1,291 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// Rules say what may be expected of a history.
+type Rules struct {
+	N int // owners of a key
+	// Quorums: a write that W owners acknowledged is seen by every later read
+	// with R + W > N. Not so once fallbacks stand in for owners, or where
+	// crashes lose what was acknowledged from memory.
+	Quorums bool
+	// Clocks: all wall clocks agree, so that of two plain writes that follow
+	// one another the later wins, wherever they were made.
+	Clocks bool
+	// Faultless: nothing failed, so that every INCR has its own number.
+	Faultless bool
+}
+
+// clockSlack is how far two plain writes must be apart before the clocks of
+// nodes that have not talked to each other order them for sure.
+const clockSlack = 2 * time.Millisecond
+
+// Check returns what in a history, sorted by start, breaks the laws.
+func Check(rules Rules, ops []*Op) []string {
+	c := checker{Rules: rules}
+	keys := byKey(ops)
+	for _, key := range sortedKeys(keys) {
+		c.key(keys[key])
+	}
+	return c.broken
+}
+
+type checker struct {
+	Rules
+	broken []string
+}
+
+// report notes a broken law and the operations that show it.
+func (c *checker) report(law string, ops ...*Op) {
+	for _, o := range ops {
+		law += "\n    " + o.String()
+	}
+	c.broken = append(c.broken, law)
+}
+
+func (c *checker) key(ops []*Op) {
+	writers := c.writers(ops)
+	c.dots(ops)
+	for _, r := range ops {
+		if r.Outcome != Acked {
+			continue
+		}
+		switch {
+		case r.Kind == Incr, r.Kind == Get && slices.ContainsFunc(ops, isIncr):
+			c.count(r, ops)
+		case r.Kind.reads():
+			c.known(r, writers)
+			if r.Kind == DGet {
+				c.register(r, ops)
+			} else if c.Clocks && !slices.ContainsFunc(ops, isSibling) {
+				c.plain(r, ops, writers)
+			}
+		case r.Kind == Del && r.Number == 0 && c.Clocks:
+			c.plain(r, ops, writers)
+		}
+	}
+	if c.Faultless {
+		c.distinct(ops)
+	}
+}
+
+func isIncr(o *Op) bool    { return o.Kind == Incr }
+func isSibling(o *Op) bool { return o.Kind >= DGet }
+
+// writers maps each value to the operation that wrote it.
+func (c *checker) writers(ops []*Op) map[string]*Op {
+	writers := make(map[string]*Op)
+	for _, o := range ops {
+		if o.Kind == Set || o.Kind == DPut {
+			writers[o.Value] = o
+		}
+	}
+	return writers
+}
+
+// known: a read answers only what somebody wrote, or was writing.
+func (c *checker) known(r *Op, writers map[string]*Op) {
+	for _, v := range r.Values {
+		switch w := writers[v]; {
+		case w == nil:
+			c.report(fmt.Sprintf("%q was never written", v), r)
+		case w.Outcome == Failed:
+			c.report(fmt.Sprintf("%q is there, though its write said that nothing was stored", v), w, r)
+		case w.Start > r.End:
+			c.report(fmt.Sprintf("%q was read before it was written", v), r, w)
+		case w.TTL > 0 && w.Outcome == Acked && c.Clocks && r.Start >= w.End+w.TTL:
+			c.report(fmt.Sprintf("%q was read after it had expired", v), w, r)
+		}
+	}
+}
+
+// plain: a read answers the last write that ended before it, or one that was
+// made at the same time as that, or later. Of a DEL that found nothing, it is
+// "nothing" that was read.
+func (c *checker) plain(r *Op, ops []*Op, writers map[string]*Op) {
+	if !c.Quorums {
+		return
+	}
+	var sources []*Op // what may have led to the answer
+	if len(r.Values) > 0 {
+		sources = append(sources, writers[r.Values[0]])
+	} else {
+		for _, o := range ops {
+			if o != r && o.erases(r) {
+				sources = append(sources, o)
+			}
+		}
+		sources = append(sources, nil) // the key that was never written
+	}
+	var newer *Op
+	for _, s := range sources {
+		if newer = c.superseded(s, r, ops); newer == nil {
+			return
+		}
+	}
+	c.report("an acknowledged write is not what a later read answers, nor anything newer", newer, r)
+}
+
+// erases reports whether o may be why r found nothing.
+func (o *Op) erases(r *Op) bool {
+	switch {
+	case !o.wrote() || o.Start >= r.End:
+		return false
+	case o.Kind == Del:
+		return true
+	}
+	return o.Kind == Set && o.TTL > 0 && o.Start+o.TTL <= r.End
+}
+
+// superseded returns an acknowledged write that r must have seen and that
+// follows s; s is nil for the state before all writes.
+func (c *checker) superseded(s, r *Op, ops []*Op) *Op {
+	for _, w := range ops {
+		if w == s || !w.wrote() || !w.seenBy(r, c.N) || len(r.Values) == 0 && w.erases(r) {
+			continue
+		}
+		if s == nil || s.settled() < never && w.Start > s.settled()+clockSlack {
+			return w
+		}
+	}
+	return nil
+}
+
+// count: a number is at least what was acknowledged before, and at most what
+// may have happened by then.
+func (c *checker) count(r *Op, ops []*Op) {
+	number := r.Number
+	if r.Kind == Get && len(r.Values) > 0 {
+		n, err := strconv.ParseInt(r.Values[0], 10, 64)
+		if err != nil {
+			c.report("a counter is not a number", r)
+			return
+		}
+		number = n
+	}
+	var low, high int64
+	for _, o := range ops {
+		switch {
+		case o.Kind != Incr || o.Outcome == Failed || o.Start >= r.End && o != r:
+		case o == r, c.Quorums && o.seenBy(r, c.N):
+			low, high = low+o.By, high+o.By
+		default:
+			low, high = low+min(o.By, 0), high+max(o.By, 0)
+		}
+	}
+	if number < low || number > high {
+		c.report(fmt.Sprintf("a counter shows %d, not between %d and %d", number, low, high), r)
+	}
+}
+
+// distinct: no two increments of 1 or more answer the same number.
+func (c *checker) distinct(ops []*Op) {
+	seen := make(map[int64]*Op)
+	for _, o := range ops {
+		if o.Kind != Incr || o.Outcome != Acked {
+			continue
+		}
+		if other := seen[o.Number]; other != nil {
+			c.report("two increments answered the same number", other, o)
+		}
+		seen[o.Number] = o
+	}
+}
+
+// dots: every acknowledged sibling write has a dot of its own, and its context
+// is what it was given and that dot, no more.
+func (c *checker) dots(ops []*Op) {
+	minted := make(map[version.Dot]*Op)
+	for _, o := range ops {
+		if o.Outcome != Acked || o.Kind != DPut && o.Kind != DDel {
+			continue
+		}
+		d, ok := o.dot()
+		if !ok {
+			c.report("the context of a write is not what it was given and one dot", o)
+			continue
+		}
+		if other := minted[d]; other != nil {
+			c.report(fmt.Sprintf("dot %v was minted twice", d), other, o)
+		}
+		minted[d] = o
+	}
+}
+
+// dot returns the dot of an acknowledged DPut or DDel.
+func (o *Op) dot() (d version.Dot, ok bool) {
+	var given version.Past
+	if o.Given != nil {
+		given = o.Given.Past
+	}
+	for _, p := range o.Got.Past {
+		if n := p.Highest(); n > given.Highest(p.Actor) {
+			if ok {
+				return d, false
+			}
+			d, ok = version.Dot{Actor: p.Actor, Counter: n}, true
+		}
+	}
+	return d, ok && samePast(o.Got.Past, given.With(d, 0))
+}
+
+// samePast reports whether two pasts hold the same dots.
+func samePast(a, b version.Past) bool {
+	return slices.EqualFunc(a, b, func(p, q version.Pair) bool {
+		return p.Actor == q.Actor && p.Base == q.Base && slices.Equal(p.Extra, q.Extra)
+	})
+}
+
+// register: a sibling is there from its acknowledgement until a write that had
+// seen it is acknowledged, and between a replacement's start and its
+// acknowledgement it may be either way.
+func (c *checker) register(r *Op, ops []*Op) {
+	if !c.Quorums {
+		return
+	}
+	for _, w := range ops {
+		if w.Kind != DPut && w.Kind != DDel || !w.seenBy(r, c.N) {
+			continue
+		}
+		d, ok := w.dot()
+		if !ok {
+			continue // reported by dots
+		}
+		if !r.Got.Past.Contains(d) {
+			c.report(fmt.Sprintf("a read has not seen %v, which was acknowledged before", d), w, r)
+			continue
+		}
+		if w.Kind == DDel {
+			continue
+		}
+		there := slices.Contains(r.Values, w.Value)
+		by, surely := c.replaced(d, r, ops)
+		switch {
+		case there && surely:
+			c.report("a value is back that an acknowledged write had replaced", w, by, r)
+		case !there && by == nil && w.TTL == 0:
+			c.report("a value is gone that nobody who had seen it has replaced", w, r)
+		}
+	}
+}
+
+// replaced returns a write that had seen d and may have happened by r, and
+// whether r must have seen one.
+func (c *checker) replaced(d version.Dot, r *Op, ops []*Op) (by *Op, surely bool) {
+	for _, o := range ops {
+		if o.Outcome == Failed || o.Start >= r.End || o.Given == nil || !o.Given.Past.Contains(d) {
+			continue
+		}
+		if by = o; o.seenBy(r, c.N) {
+			return o, true
+		}
+	}
+	return by, false
+}
