@@ -2,7 +2,6 @@ package peer
 
 import (
 	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -24,16 +23,8 @@ func BenchmarkCallLarge(b *testing.B) {
 }
 
 func benchmarkCalls(b *testing.B, callers int, body []byte) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	startPeers(b, Options{Self: Identity{Name: "b"}, Listener: ln}, func(r *Request) { r.Reply(r.Body) })
-	client := startPeers(b, Options{Self: Identity{Name: "a"}}, nil)
-	client.SetPeers(map[string]string{"b": ln.Addr().String()})
-	for !client.Up("b") {
-		time.Sleep(time.Millisecond)
-	}
+	client := overTCP(b, nil)
+	waitUp(b, client, "b")
 
 	// One round of b.Loop is perCaller calls by each caller, one after another.
 	const perCaller = 100

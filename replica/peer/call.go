@@ -55,8 +55,11 @@ func (l *link) receiveReply(f frame, at int64) error {
 	if !ok {
 		return nil // the call has timed out
 	}
-	if f.typ == frameReply {
+	switch {
+	case f.typ == frameReply:
 		l.latency.observe(c.kind, at-c.sent)
+	case f.typ == frameRefusal && f.kind == refusedStopping:
+		l.leaving.Store(true)
 	}
 	c.done(f.reply())
 	return nil

@@ -64,7 +64,7 @@ func (c *tap) Write(b []byte) (int, error) {
 
 // introduce runs both ends of a handshake over a pipe, and closes each end's
 // connection as it is done, as its owner would on an error.
-func introduce(dialler, acceptor Options, whom string) (dialErr, acceptErr error, wire []byte) {
+func introduce(dialler, acceptor Options, whom string) (wire []byte, dialErr, acceptErr error) {
 	a, b := net.Pipe()
 	ta, tb := &tap{Conn: a}, &tap{Conn: b}
 	dialler, acceptor = dialler.withDefaults(), acceptor.withDefaults()
@@ -91,7 +91,7 @@ func introduce(dialler, acceptor Options, whom string) (dialErr, acceptErr error
 	wg.Wait()
 	a.Close()
 	b.Close()
-	return dialErr, acceptErr, append(ta.written, tb.written...)
+	return append(ta.written, tb.written...), dialErr, acceptErr
 }
 
 func TestHandshake(t *testing.T) {
@@ -117,7 +117,7 @@ func TestHandshake(t *testing.T) {
 		{"only the acceptor has one", a, with(b, "s3cret-s3cret"), "b", ErrWrongSecret, ErrWrongSecret},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dial, accept, wire := introduce(c.a, c.b, c.whom)
+			wire, dial, accept := introduce(c.a, c.b, c.whom)
 			for _, e := range []struct {
 				end       string
 				got, want error

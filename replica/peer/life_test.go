@@ -108,6 +108,9 @@ func TestShutdownAnswersWhatIsServed(t *testing.T) {
 		if o := <-start(t, a, "b", "x", 500); o.err != ErrUnreachable {
 			t.Errorf("a request after the stop: %+v", o)
 		}
+		if a.Up("b") {
+			t.Error("a peer that stops is up")
+		}
 		if o := <-start(t, b, "a", "x", 500); o.err != nil {
 			t.Errorf("a request of the one being served: %+v", o)
 		}
@@ -164,7 +167,7 @@ func TestRunRefusesNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.Close()
-	if err := New(Options{Self: Identity{Name: "a"}, Listener: ln}, nil).Run(t.Context()); err == nil {
+	if err := New(Options{Self: Identity{Name: "a"}, Listener: ln}, func(*Request) {}).Run(t.Context()); err == nil {
 		t.Error("a closed listener was accepted")
 	}
 	ctx, cancel := context.WithCancel(t.Context())

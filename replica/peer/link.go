@@ -35,6 +35,7 @@ type link struct {
 	wrote   atomic.Int64 // when bytes were last written
 	suspect atomic.Bool  // a call timed out and nothing arrived since it was sent
 	over    atomic.Bool  // queued bytes are over the mark
+	leaving atomic.Bool  // dialled: the other end is shutting down
 
 	framesIn, bytesIn atomic.Uint64
 

@@ -50,8 +50,8 @@ const (
 	backoffMin       = 50 * time.Millisecond
 	backoffMax       = time.Second
 	sweepEvery       = 20 * time.Millisecond // how late a timeout may be noticed
-	keepAliveEvery   = time.Second           // a connection quiet for so long is pinged
-	deadAfter        = 4 * time.Second       // and closed when quiet for so long
+	keepAliveEvery   = 2 * time.Second       // a connection quiet for so long is pinged
+	deadAfter        = 5 * time.Second       // and closed when quiet for so long
 	maxWait          = time.Minute           // bound of a call without a deadline
 	maxHandshakes    = 128                   // being accepted at once
 	maxInbound       = 1024                  // accepted connections

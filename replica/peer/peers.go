@@ -139,11 +139,12 @@ func (p *Peers) link(name string, class Class) *link {
 
 // Up reports whether a peer can be expected to answer: its foreground
 // connection is established, and no call on it has timed out without anything
-// having been heard since the call was sent. A peer that is suspected so is
+// having been heard since the call was sent, nor been refused because the peer
+// is shutting down. A peer that is suspected so is
 // pinged, and is up again with the first byte it sends.
 func (p *Peers) Up(name string) bool {
 	l := p.link(name, Foreground)
-	return l != nil && !l.suspect.Load()
+	return l != nil && !l.suspect.Load() && !l.leaving.Load()
 }
 
 // Latency returns the moving average of a peer's reply times on both classes,
@@ -182,6 +183,9 @@ func (p *Peers) KindLatency(name string, kind uint8) (mean, late time.Duration) 
 func (p *Peers) Run(ctx context.Context) error {
 	if err := p.opt.validate(); err != nil {
 		return err
+	}
+	if p.opt.Listener != nil && p.handler == nil {
+		return errors.New("peer: a listener without a handler")
 	}
 	p.mu.Lock()
 	twice := p.mu.running

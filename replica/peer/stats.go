@@ -16,7 +16,7 @@ type Stats struct {
 	Addr     string // dialled: the peer's; accepted: where it came from
 
 	Connected bool
-	Suspect   bool          // connected, but see Peers.Up
+	Suspect   bool          // connected, but Peers.Up says no
 	For       time.Duration // connected for so long
 
 	InFlight    int // dialled: calls without a reply; accepted: requests being served
@@ -57,7 +57,10 @@ func (p *Peers) Stats() []Stats {
 	}
 	for _, l := range p.links(nil) {
 		if l.accepted {
-			s := Stats{Name: l.who.Name, Class: l.class, Accepted: true, Addr: l.conn.RemoteAddr().String()}
+			s := Stats{Name: l.who.Name, Class: l.class, Accepted: true}
+			if a := l.conn.RemoteAddr(); a != nil {
+				s.Addr = a.String()
+			}
 			l.describe(&s)
 			all = append(all, s)
 		}
@@ -81,7 +84,7 @@ func cmpBool(a, b bool) int {
 // describe fills in what the connection itself knows.
 func (l *link) describe(s *Stats) {
 	s.Actor = l.who.Actor
-	s.Connected, s.Suspect = true, l.suspect.Load()
+	s.Connected, s.Suspect = true, l.suspect.Load() || l.leaving.Load()
 	s.For = time.Duration(l.now() - l.since)
 	s.FramesIn, s.BytesIn = l.framesIn.Load(), l.bytesIn.Load()
 	l.mu.Lock()
