@@ -18,7 +18,7 @@ func (n *Node) respOptions() resp.Options {
 }
 
 func (n *Node) serveRESP(ctx context.Context) error {
-	return n.resp.Run(ctx, n.listeners.plain, n.listeners.cluster)
+	return n.resp.Serve(ctx, n.listeners.plain)
 }
 
 // Info returns what this node adds to INFO.

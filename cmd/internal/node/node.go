@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"github.com/dynaring/dynaring/antientropy"
 	"github.com/dynaring/dynaring/coordinator"
@@ -101,7 +100,9 @@ func (n *Node) open() (err error) {
 	n.takeover = antientropy.NewTakeover(antientropy.Options{
 		Self: n.cfg.Name, W: n.cfg.W, Settle: 2 * n.cfg.Timeout, Logger: n.log.With("part", "takeover"),
 	}, n.replica, &n.peers, n.gossip)
-	n.resp = resp.New(n.respOptions())
+	if n.resp, err = resp.New(n.respOptions()); err != nil {
+		return err
+	}
 	n.coordinator.SetExecutor(n.resp.Execute)
 	return nil
 }
