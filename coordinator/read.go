@@ -410,7 +410,7 @@ func (d *readDriver) hedge(g int, now time.Time) {
 func (d *readDriver) resolve(g *readGroup) {
 	if g.result != enough {
 		d.c.counters.noQuorum.Add(1)
-		err := &NoQuorumError{Op: "read", Need: g.tally.need, Got: g.tally.acks()}
+		err := &NoQuorumError{Op: "read", Need: g.tally.need, Got: g.tally.got()}
 		for _, n := range g.items {
 			d.items[n].err = err
 		}

@@ -155,7 +155,7 @@ func (c *Coordinator) scanStretch(ctx context.Context, v *View, s replica.ScanRe
 	}
 	if y.outcome() != enough {
 		c.counters.noQuorum.Add(1)
-		return nil, nil, &NoQuorumError{Op: "scan", Need: y.need, Got: y.acks()}
+		return nil, nil, &NoQuorumError{Op: "scan", Need: y.need, Got: y.got()}
 	}
 	keys, next = mergePages(pages, c.opts.Now().UnixMilli())
 	return keys, next, nil

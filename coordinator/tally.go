@@ -67,6 +67,15 @@ func (t *tally) outcome() outcome {
 	return pending
 }
 
+// got returns what there was in place of a quorum: the voters that answered
+// well in time, or, where too few could have, those that still might have.
+func (t *tally) got() int {
+	if t.outcome() == failed {
+		return bits.OnesCount64(t.voters &^ t.bad)
+	}
+	return t.acks()
+}
+
 // short returns how many more voters have to be asked so that the quorum is
 // reached if all those asked answer well.
 func (t *tally) short() int {
