@@ -157,19 +157,22 @@ func TestRangeRoundTrip(t *testing.T) {
 	})
 }
 
-// TestMalformed cuts and lengthens messages: each end must be noticed.
-func TestMalformed(t *testing.T) {
+// message is a well-formed message, and its decoder.
+type message struct {
+	name   string
+	body   []byte
+	decode func([]byte) error
+}
+
+// messages returns one of each kind.
+func messages(t testing.TB) []message {
 	cell, _, _, err := (*version.Cell)(nil).Put(version.Mint{Actor: version.Actor{ID: 1}}, version.Write{Value: []byte("v")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := Key{Slot: 7, Key: []byte("k"), Field: []byte("f")}
 	cells := []KeyedCell{{Key: key, Cell: cell}}
-	for _, m := range []struct {
-		name   string
-		body   []byte
-		decode func([]byte) error
-	}{
+	return []message{
 		{"apply", AppendApply(nil, cells), func(b []byte) error { _, err := DecodeApply(b); return err }},
 		{"page", AppendPage(nil, Page{Cells: cells, Next: []byte("n")}), func(b []byte) error { _, err := DecodePage(b); return err }},
 		{"read", AppendRead(nil, []Ask{{Key: key}}, true), func(b []byte) error { _, _, err := DecodeRead(b); return err }},
@@ -177,7 +180,12 @@ func TestMalformed(t *testing.T) {
 		{"scan", AppendScan(nil, ScanRequest{Last: 9, Limit: 3, After: []byte("r")}), func(b []byte) error { _, err := DecodeScan(b); return err }},
 		{"count", AppendCount(nil, 1, 2, 3), func(b []byte) error { _, _, _, err := DecodeCount(b); return err }},
 		{"counted", AppendCounted(nil, 300), func(b []byte) error { _, err := DecodeCounted(b); return err }},
-	} {
+	}
+}
+
+// TestMalformed cuts and lengthens messages: each end must be noticed.
+func TestMalformed(t *testing.T) {
+	for _, m := range messages(t) {
 		if err := m.decode(m.body); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
@@ -202,6 +210,9 @@ func TestMalformed(t *testing.T) {
 // FuzzDecode holds every decoder to: no panic, and what is accepted is what
 // its own encoder would have written.
 func FuzzDecode(f *testing.F) {
+	for _, m := range messages(f) {
+		f.Add(m.body)
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if cells, err := DecodeApply(body); err == nil {
 			again, err := DecodeApply(AppendApply(nil, cells))
