@@ -16,8 +16,8 @@ import (
 // another owner, or here if this node has become the next in line; so is a
 // read whose answer was lost, and a read that is late is asked of a second
 // owner as well. A write that may have been started is never tried again: it
-// ends in *UncertainError. Commands on one key keep their order as long as
-// nothing fails.
+// ends in *UncertainError. The commands of one call have no order among each
+// other.
 func (c *Coordinator) Forward(ctx context.Context, node string, x *Exec) {
 	d := c.forwarder()
 	d.ctx, d.x, d.deadline = ctx, x, c.deadline(ctx, time.Now())
