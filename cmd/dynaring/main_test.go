@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -255,4 +256,25 @@ func TestRunExplainsInOneParagraph(t *testing.T) {
 	if got := stderr.String(); strings.Contains(got, "\n\n") || !strings.Contains(got, "--n 0") || !strings.Contains(got, "--durability \"never\"") {
 		t.Errorf("stderr:\n%s", got)
 	}
+}
+
+// TestConfigurationDocument keeps docs/configuration.md complete.
+func TestConfigurationDocument(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s settings
+	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
+	s.register(fs)
+	fs.VisitAll(func(f *flag.Flag) {
+		row := regexp.MustCompile("(?m)^\\|[^|]*`--" + f.Name + "`[^|]*\\|([^|]*)\\|").FindSubmatch(text)
+		if row == nil {
+			t.Errorf("--%s has no row", f.Name)
+			return
+		}
+		if shown := strings.ToLower(f.DefValue); !strings.Contains(string(row[1]), shown) {
+			t.Errorf("--%s: the row says default %q, it is %s", f.Name, row[1], shown)
+		}
+	})
 }

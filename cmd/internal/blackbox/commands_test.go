@@ -100,7 +100,7 @@ func goRedisStrings(t *testing.T, rdb, other *redis.Client, p string) {
 	want(t, "SETNX on a key", false, set, err)
 	set, err = rdb.SetNX(ctx, p+"b", "x", 0).Result()
 	want(t, "SETNX on none", true, set, err)
-	got, err = rdb.GetSet(ctx, p+"b", "y").Result()
+	got, err = rdb.Do(ctx, "GETSET", p+"b", "y").Text()
 	want(t, "GETSET", "x", got, err)
 	n, err = rdb.Append(ctx, p+"b", "yz").Result()
 	want(t, "APPEND", 3, n, err)
