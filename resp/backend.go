@@ -52,8 +52,9 @@ type Cluster interface {
 	Info() []Section
 }
 
-// Position is a place in the order of the keyspace: the keys of Slot that come
-// after After, all of them if it is nil, and those of the later slots.
+// Position is a place in the order of the keyspace: the rest of Slot, and the
+// later slots. After marks the place inside the slot in the Cluster's own way;
+// empty: its start.
 type Position struct {
 	Slot  uint16
 	After []byte

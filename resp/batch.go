@@ -79,9 +79,10 @@ type options struct {
 // outcome is what a write's decision found. It is the decision's own: a
 // request whose time is up may still be decided later.
 type outcome struct {
-	did    bool
+	did    bool // whether the write did anything
 	number int64
-	old    []byte // nil: there was none
+	had    bool   // whether there was a value before
+	old    []byte // which
 }
 
 // run carries out commands and appends their replies, up to one that closes

@@ -22,7 +22,7 @@ func commandInfo(b *batch, args [][]byte) {
 		if r := b.s.table.named(name, nil); r != nil {
 			b.row(r)
 		} else {
-			b.nullArray()
+			b.null()
 		}
 	}
 }

@@ -61,8 +61,8 @@ func auth(b *batch, args [][]byte) {
 	}
 }
 
-// hello negotiates the protocol, authenticates and names the connection, all
-// or nothing but for the authentication, as Redis does.
+// hello negotiates the protocol, authenticates and names the connection. Like
+// Redis it keeps a new name, and that it authenticated, if it then fails.
 func hello(b *batch, args [][]byte) {
 	proto := b.ss.proto
 	if len(args) > 1 {
@@ -77,7 +77,6 @@ func hello(b *batch, args [][]byte) {
 		}
 		proto = int(n)
 	}
-	var name []byte
 	for i := 2; i < len(args); i++ {
 		switch more := len(args) - 1 - i; {
 		case is(args[i], "AUTH") && more >= 2:
@@ -88,12 +87,12 @@ func hello(b *batch, args [][]byte) {
 			b.ss.authed = true
 			i += 2
 		case is(args[i], "SETNAME") && more >= 1:
-			name = args[i+1]
-			if !clientName(name) {
+			if !clientName(args[i+1]) {
 				b.fail(errClientName)
 				return
 			}
 			i++
+			b.ss.name = string(args[i])
 		default:
 			b.error(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", args[i]))
 			return
@@ -102,9 +101,6 @@ func hello(b *batch, args [][]byte) {
 	if !b.ss.authed {
 		b.fail(errHelloNoAuth)
 		return
-	}
-	if name != nil {
-		b.ss.name = string(name)
 	}
 	b.ss.proto, b.proto = proto, proto
 	b.greeting()

@@ -98,9 +98,7 @@ func writeSet(b *batch, u *unit, w *coordinator.Write) {
 // decideSet is every way of writing a value that depends on the old one.
 func decideSet(u *unit, w *coordinator.Write, value []byte, opt options) {
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
-		if ok && opt.flags&setGet != 0 {
-			o.old = s.Value
-		}
+		o.had, o.old = ok, s.Value
 		if opt.flags&setNX != 0 && ok || opt.flags&setXX != 0 && !ok {
 			return replica.Change{}, nil
 		}
@@ -138,10 +136,10 @@ func finishSet(b *batch, u *unit) {
 
 // finishOld answers the value before the write.
 func finishOld(b *batch, u *unit) {
-	if u.out.old == nil {
-		b.null()
-	} else {
+	if u.out.had {
 		b.bulk(u.out.old)
+	} else {
+		b.null()
 	}
 }
 
@@ -169,7 +167,7 @@ func writeGetDel(_ *batch, u *unit, w *coordinator.Write) {
 		if !ok {
 			return replica.Change{}, nil
 		}
-		o.old = s.Value
+		o.had, o.old = true, s.Value
 		return replica.Change{Kind: replica.Delete}, nil
 	})
 }

@@ -62,7 +62,7 @@ func (c *cursors) position(cursor uint64) (at Position, ok bool) {
 // save returns a cursor for a position. It is never 0.
 func (c *cursors) save(at Position) uint64 {
 	slot := uint64(at.Slot) << cursorNameBits
-	if at.After == nil && slot != 0 {
+	if len(at.After) == 0 && slot != 0 {
 		return slot
 	}
 	c.mu.Lock()

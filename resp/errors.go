@@ -137,9 +137,10 @@ func faultIs(err error, code string) bool {
 	return strings.HasPrefix(text, code+" ")
 }
 
-// uncertainText names the dot as people know it: by its node.
+// uncertainText begins as users were promised, "UNCERTAIN stored on k of w",
+// and names the dot as people know it: by its node.
 func uncertainText(e *coordinator.UncertainError, name func(version.Actor) string) string {
-	text := "UNCERTAIN " + e.Error()
+	text := "UNCERTAIN " + strings.TrimPrefix(e.Error(), "known to be ")
 	if !e.Dot.IsZero() && !e.Lost {
 		text = strings.Replace(text, e.Dot.String(), fmt.Sprintf("(%s,%d)", name(e.Dot.Actor), e.Dot.Counter), 1)
 	}

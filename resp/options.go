@@ -1,6 +1,8 @@
 package resp
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -37,22 +39,32 @@ type Options struct {
 	Logger *slog.Logger     // nil: discard
 }
 
-// fill sets defaults, also for what makes no sense.
-func (o *Options) fill() {
+// check sets defaults and says what cannot be.
+func (o *Options) check() error {
+	if o.Backend == nil || o.Cluster == nil {
+		return errors.New("resp: Backend and Cluster are needed")
+	}
 	o.MaxClients = orDefault(o.MaxClients, DefaultMaxClients)
-	o.MaxValue = min(orDefault(o.MaxValue, DefaultMaxValue), maxBulk)
+	o.MaxValue = orDefault(o.MaxValue, DefaultMaxValue)
 	o.MaxKey = orDefault(o.MaxKey, DefaultMaxKey)
 	o.Drain = orDefault(o.Drain, DefaultDrain)
+	switch {
+	case o.MaxClients < 0 || o.MaxKey < 0 || o.Drain < 0:
+		return errors.New("resp: MaxClients, MaxKey and Drain must be positive")
+	case o.MaxValue < 0 || o.MaxValue > maxBulk:
+		return fmt.Errorf("resp: MaxValue must be between 1 and %d bytes", maxBulk)
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	return nil
 }
 
 func orDefault[T int | time.Duration](n, byDefault T) T {
-	if n <= 0 {
+	if n == 0 {
 		return byDefault
 	}
 	return n

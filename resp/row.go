@@ -38,7 +38,7 @@ type row struct {
 	class  coordinator.Class                             // unless plan decides
 	merge  merge
 
-	noAuth bool // derived from flags
+	noAuth, sub bool // derived from flags and name
 }
 
 // merge says how the replies of a command's keys make one.
@@ -113,7 +113,7 @@ func newTable(groups ...[]*row) *table {
 
 func (t *table) index(r *row) {
 	t.byName[r.name] = r
-	r.noAuth = contains(r.flags, "no_auth")
+	r.noAuth, r.sub = contains(r.flags, "no_auth"), strings.Contains(r.name, "|")
 	t.longest = max(t.longest, len(r.name))
 }
 
@@ -131,7 +131,10 @@ func contains(s, w string) bool {
 // there is none.
 func (t *table) find(args [][]byte) *row {
 	r := t.named(args[0], nil)
-	if r == nil || r.subs == nil || len(args) < 2 {
+	switch {
+	case r == nil || r.sub:
+		return nil
+	case r.subs == nil || len(args) < 2:
 		return r
 	}
 	return t.named(args[0], args[1])

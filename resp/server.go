@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tidwall/redcon"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dynaring/dynaring/coordinator"
 )
@@ -27,30 +26,23 @@ type Server struct {
 	batches sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
 }
 
-// New returns a server. It serves clients while Run runs, and Execute at once.
-func New(o Options) *Server {
-	o.fill()
+// New returns a server, or what is wrong with its options. It serves clients
+// while Serve runs, and Execute at once.
+func New(o Options) (*Server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	s := &Server{opts: o, log: o.Logger, started: o.Now()}
 	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands())
 	s.cursors.init()
-	return s
+	return s, nil
 }
 
-// Run serves the clients of both views' listeners, which it closes, until ctx
-// ends. Then it stops accepting, lets what has been read be answered within
-// Options.Drain, and returns nil when every client's goroutine has ended.
-// cluster may be nil.
-func (s *Server) Run(ctx context.Context, plain, cluster net.Listener) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.serve(ctx, plain) })
-	if cluster != nil {
-		g.Go(func() error { return s.serve(ctx, cluster) })
-	}
-	return g.Wait()
-}
-
-// serve serves the clients of one listener.
-func (s *Server) serve(ctx context.Context, ln net.Listener) error {
+// Serve serves the clients of a listener, which it closes, until ctx ends.
+// Then it stops accepting, lets what has been read be answered within
+// Options.Drain, and returns nil when every client's goroutine has ended. It
+// may be called for several listeners.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	g := newGate(s, ln, work)
