@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dynaring/dynaring/antientropy"
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
@@ -150,66 +152,62 @@ func (n *Node) Run(ctx context.Context) error {
 	s.start("storage", n.store.Run)
 	s.start("replica", n.replica.Run)
 	s.start("gossip", n.gossip.Run)
+	s.start("peers", n.runPeers)
+	s.start("takeover", n.runTakeover)
 	s.start("coordinator", n.coordinator.Run)
 	s.start("resp", n.serveRESP)
 	if n.listeners.http != nil {
 		s.start("http", n.serveHTTP)
 	}
-	err := n.waitJoined(ctx, s)
-	if err == nil {
-		n.startPeers(s)
-		err = n.wait(ctx, s)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+	case err = <-n.fatal:
 	}
 	stopped := s.stop()
 	n.listeners.close()
 	return errors.Join(err, stopped, n.store.Close())
 }
 
-// waitJoined waits until the node is a member, and may call others.
-func (n *Node) waitJoined(ctx context.Context, s *stack) error {
+// joined waits until the node is a member, and reports whether it is.
+func (n *Node) joined(ctx context.Context) bool {
 	select {
 	case <-n.gossip.Joined():
-		return nil
+		return true
 	case <-ctx.Done():
-		return nil
-	case err := <-s.failed:
-		return err
-	case err := <-n.fatal:
-		return err
+		return false
 	}
 }
 
-func (n *Node) wait(ctx context.Context, s *stack) error {
-	select {
-	case <-ctx.Done():
+// runPeers opens the internal protocol as soon as the cluster's id is known.
+func (n *Node) runPeers(ctx context.Context) error {
+	if !n.joined(ctx) {
 		return nil
-	case err := <-s.failed:
-		return err
-	case err := <-n.fatal:
-		return err
-	}
-}
-
-// startPeers opens the internal protocol, which needs the cluster's id.
-func (n *Node) startPeers(s *stack) {
-	v := n.gossip.View()
-	if v.Ring == nil {
-		return // stopped before it joined
 	}
 	tls, err := n.cfg.PeerTLS()
 	if err != nil {
-		s.failed <- err
-		return
+		return err
 	}
 	p := peer.New(peer.Options{
-		Self:     peer.Identity{Cluster: v.Ring.Config().Cluster, Name: n.cfg.Name, Actor: n.store.Actor().ID},
+		Self: peer.Identity{
+			Cluster: n.gossip.View().Ring.Config().Cluster, Name: n.cfg.Name, Actor: n.store.Actor().ID,
+		},
 		Listener: n.listeners.peer, Dial: n.deps.Dial, Secret: []byte(n.cfg.ClusterSecret), TLS: tls,
 		Clock: n.clock, Logger: n.log.With("part", "peers"),
 	}, n.serve)
 	n.peers.set(p)
-	s.start("peers", p.Run)
-	s.start("membership", func(ctx context.Context) error { return n.followMembership(ctx, p) })
-	s.start("takeover", n.takeover.Run)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.Run(ctx) })
+	g.Go(func() error { return n.followMembership(ctx, p) })
+	return g.Wait()
+}
+
+func (n *Node) runTakeover(ctx context.Context) error {
+	if !n.joined(ctx) {
+		return nil
+	}
+	return n.takeover.Run(ctx)
 }
 
 // followMembership tells the peers where the members are.
