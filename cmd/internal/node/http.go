@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,11 +16,13 @@ import (
 const (
 	// httpGrace bounds how long a scrape may delay a stop.
 	httpGrace = time.Second
-	// httpTimeout bounds one request, and how long a connection may idle.
+	// httpTimeout bounds reading one request, and how long a connection may
+	// idle.
 	httpTimeout = 10 * time.Second
 )
 
-// serveHTTP serves /metrics and /health until ctx ends.
+// serveHTTP serves /metrics, /health and Go's profiles under /debug/pprof/
+// until ctx ends.
 func (n *Node) serveHTTP(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
@@ -27,6 +30,9 @@ func (n *Node) serveHTTP(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /health", n.serveHealth)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, IdleTimeout: httpTimeout,
 	}
