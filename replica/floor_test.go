@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -10,6 +11,20 @@ import (
 	"github.com/dynaring/dynaring/storage"
 	"github.com/dynaring/dynaring/storage/version"
 )
+
+// forgetful returns two successors of c by others with room for one pair in
+// their clocks. The second has replaced the first, and forgotten actor.
+func forgetful(t *testing.T, c *version.Cell, actor version.Actor) (first, second *version.Cell) {
+	a, b := newForeign(7, 1), newForeign(8, 1)
+	a.cell = c
+	a.put(t, "a")
+	b.cell = a.cell
+	b.put(t, "b")
+	if b.cell.Highest(actor) != 0 {
+		t.Fatal("the clock was not cut as the test needs it")
+	}
+	return a.cell, b.cell
+}
 
 // TestFloor lets the clocks of others forget this actor: its counters go on
 // where they were all the same, over a clean stop too.
@@ -25,17 +40,8 @@ func TestFloor(t *testing.T) {
 		}
 		last = ops[0].Dot
 	}
-	// Two others with room for one pair only: the second's write has forgotten
-	// this actor, and has been seen to replace the first's.
-	a, b := newForeign(7, 1), newForeign(8, 1)
-	a.cell = g.get(k)
-	a.put(t, "a")
-	b.cell = a.cell
-	b.put(t, "b")
-	if b.cell.Highest(g.actor) != 0 {
-		t.Fatal("the clock was not cut as the test needs it")
-	}
-	if err := g.apply(KeyedCell{k, a.cell}, KeyedCell{k, b.cell}); err != nil {
+	first, second := forgetful(t, g.get(k), g.actor)
+	if err := g.apply(KeyedCell{k, first}, KeyedCell{k, second}); err != nil {
 		t.Fatal(err)
 	}
 	if c := g.get(k); c.Highest(g.actor) != 0 {
@@ -61,6 +67,31 @@ func TestFloor(t *testing.T) {
 	if d := ops[1].Dot; d.Counter <= last.Counter {
 		t.Errorf("a count of increments begins at %d in a slot with a floor of %d", d.Counter, last.Counter)
 	}
+}
+
+// TestFloorWithinGroup: the same in one group, where the store's floor has not
+// risen yet when the next dot is minted.
+func TestFloorWithinGroup(t *testing.T) {
+	g := startRig(t, storage.Options{}, Options{})
+	k := keyOf(1)
+	before, err := g.update(put(k, "mine"), put(k, "mine"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := forgetful(t, g.get(k), g.actor)
+	resume := g.pause(Options{})
+	merged := make(chan error, 1)
+	g.Apply(&ApplyBatch{Cells: []KeyedCell{{k, first}, {k, second}}, Done: func(err error) { merged <- err }})
+	b, wait := waited([]Update{put(k, "again")})
+	g.Update(b)
+	resume()
+	if err := errors.Join(<-merged, wait()); err != nil {
+		t.Fatal(err)
+	}
+	if last, d := before[1].Dot, b.Ops[0].Dot; d.Counter <= last.Counter || g.Stats().Groups != 1 {
+		t.Errorf("dot %v after %v, in %d groups", d, last, g.Stats().Groups)
+	}
+	g.close()
 }
 
 // history is a random life of a few keys: written here and by two others whose

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -362,9 +361,7 @@ func TestApplyWritesOnlyNews(t *testing.T) {
 func TestBackPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := startRig(t, storage.Options{Durability: storage.Interval}, Options{Lanes: 1})
-		g.halt()
-		r := New(Options{Store: g.store, Lanes: 1})
-		g.Replica = r
+		resume := g.pause(Options{Lanes: 1})
 		const batch, batches = 512, maxQueueOps/512 + 3
 		var pushed, ended int
 		go func() {
@@ -373,7 +370,7 @@ func TestBackPressure(t *testing.T) {
 				for i := range ops {
 					ops[i] = incr(keyOf(i%7), 1)
 				}
-				r.Update(&UpdateBatch{Ops: ops, Durable: func(err error) {
+				g.Update(&UpdateBatch{Ops: ops, Durable: func(err error) {
 					if err != nil {
 						t.Error(err)
 					}
@@ -383,19 +380,14 @@ func TestBackPressure(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		if pushed != maxQueueOps/batch || ended != 0 || r.Stats().QueueOps != maxQueueOps {
-			t.Errorf("%d batches pushed, %d ended, %d operations queued", pushed, ended, r.Stats().QueueOps)
+		if pushed != maxQueueOps/batch || ended != 0 || g.Stats().QueueOps != maxQueueOps {
+			t.Errorf("%d batches pushed, %d ended, %d operations queued", pushed, ended, g.Stats().QueueOps)
 		}
-		ctx, stop := context.WithCancel(t.Context())
-		g.stop = stop
-		g.done.Go(func() { _ = r.Run(ctx) })
+		resume()
 		synctest.Wait()
 		if pushed != batches || ended != batches {
 			t.Errorf("%d batches pushed, %d ended of %d", pushed, ended, batches)
 		}
-		g.halt()
-		if err := g.store.Close(); err != nil {
-			t.Fatal(err)
-		}
+		g.close()
 	})
 }

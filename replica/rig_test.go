@@ -45,11 +45,24 @@ func startRig(t rapid.TB, so storage.Options, o Options) *rig {
 	}
 	o.Store = store
 	g := &rig{Replica: New(o), t: t, store: store}
+	g.run()
+	return g
+}
+
+func (g *rig) run() {
 	var ctx context.Context
 	ctx, g.stop = context.WithCancel(context.Background())
 	g.done.Go(func() { _ = g.Run(ctx) })
-	g.done.Go(func() { _ = store.Run(ctx) })
-	return g
+	g.done.Go(func() { _ = g.store.Run(ctx) })
+}
+
+// pause puts a new replica in the place of the running one. What it is given
+// is queued until resume is called, and then worked on at once.
+func (g *rig) pause(o Options) (resume func()) {
+	g.halt()
+	o.Store = g.store
+	g.Replica = New(o)
+	return g.run
 }
 
 // halt ends the replica without closing the store.

@@ -119,8 +119,7 @@ func TestServeReadInline(t *testing.T) {
 		if _, err := g.update(put(keyOf(1), "v")); err != nil {
 			t.Fatal(err)
 		}
-		g.halt()
-		g.Replica = New(Options{Store: g.store})
+		resume := g.pause(Options{})
 		a := newAnswers()
 		g.serve(KindRead, AppendRead(nil, []Ask{{Key: keyOf(1)}}, false), a)
 		if len(a.ch) != 0 || g.Stats().Jobs != 1 {
@@ -132,9 +131,8 @@ func TestServeReadInline(t *testing.T) {
 		if len(a.ch) != 1 {
 			t.Error("a hot cell was not answered at once")
 		}
-		if err := g.store.Close(); err != nil {
-			t.Fatal(err)
-		}
+		resume()
+		g.close()
 	})
 }
 
