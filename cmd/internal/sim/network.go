@@ -296,3 +296,16 @@ func sortedKeys[K interface{ ~int | ~string }, V any](m map[K]V) []K {
 	slices.Sort(keys)
 	return keys
 }
+
+// connsOf returns how many connections a host has open.
+func (n *Network) connsOf(h *Host) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	open := 0
+	for c := range n.mu.conns {
+		if c.local == h && !c.closed {
+			open++
+		}
+	}
+	return open
+}

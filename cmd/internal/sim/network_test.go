@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/nettest"
 )
 
 // pair is two hosts and a connection between them.
@@ -262,5 +264,15 @@ func TestPacketsAreLostDoubledAndCut(t *testing.T) {
 		}
 		ta.Shutdown()
 		tb.Shutdown()
+	})
+}
+
+// TestConnIsANetConn runs the standard suite, in real time.
+func TestConnIsANetConn(t *testing.T) {
+	nettest.TestConn(t, func() (near, far net.Conn, stop func(), err error) {
+		n := NewNetwork(1)
+		n.SetDelay("a", "b", 0, 0)
+		_, _, near, far = pair(t, n)
+		return near, far, func() { near.Close(); far.Close() }, nil
 	})
 }

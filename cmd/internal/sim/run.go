@@ -1,0 +1,210 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dynaring/dynaring/cmd/internal/node"
+)
+
+// Run is one random run. Everything in it follows from the seed; see Draw.
+type Run struct {
+	Seed     uint64
+	Nodes    int
+	Clients  int
+	Keys     int
+	Length   time.Duration // of the workload and its faults
+	Calm     bool          // without faults
+	Skews    bool          // wall clocks differ
+	SyncHigh time.Duration // the longest sync of a log
+	ClockMax int
+}
+
+// Quorums of a run's clusters.
+const (
+	runN = 3
+	runR = 2
+	runW = 2
+)
+
+// Draw returns the run of a seed.
+func Draw(seed uint64) Run {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	r := Run{
+		Seed: seed, Nodes: 3 + rng.IntN(3), Clients: 3 + rng.IntN(5), Keys: 1 + rng.IntN(4),
+		Length: 15 * time.Second, Calm: rng.IntN(10) == 0, Skews: rng.IntN(4) == 0, ClockMax: 1000,
+	}
+	if rng.IntN(3) > 0 {
+		r.SyncHigh = time.Duration(1+rng.IntN(20)) * time.Millisecond
+	}
+	return r
+}
+
+// settle is how long repairs and stragglers get once the faults have ended.
+const settle = 3 * time.Second
+
+// Result is what a run found.
+type Result struct {
+	Steps  []Step
+	Ops    []*Op
+	Broken []string
+}
+
+// Do runs the run, within a bubble. It fails where the cluster could not be
+// run to its end; the laws that were broken are in the result.
+func (r Run) Do(log *Log) (res Result, err error) {
+	c := NewCluster(Options{Seed: r.Seed, SyncLow: r.SyncHigh / 10, SyncHigh: r.SyncHigh, Configure: func(_ string, cfg *node.Config) {
+		cfg.N, cfg.R, cfg.W, cfg.ClockMax = runN, runR, runW, r.ClockMax
+	}})
+	c.Log = log
+	for i := range r.Nodes {
+		if err := c.Start(fmt.Sprintf("n%d", i+1)); err != nil {
+			return res, err
+		}
+	}
+	if err := c.AwaitReady(); err != nil {
+		return res, err
+	}
+	h := NewHistory()
+	res.Steps, err = r.disturb(c, h)
+	if err == nil {
+		err = r.heal(c)
+	}
+	if err == nil {
+		res.Broken, err = r.converge(c, h)
+	}
+	res.Ops = h.Ops()
+	if err != nil {
+		return res, err
+	}
+	if err := c.Close(); err != nil {
+		return res, err
+	}
+	disks, err := ReadDisks(c)
+	if err != nil {
+		return res, err
+	}
+	rules := Rules{N: runN, Quorums: true, Clocks: !r.Skews, Faultless: r.Calm}
+	res.Broken = append(res.Broken, Check(rules, res.Ops)...)
+	res.Broken = append(res.Broken, Audit(disks, res.Ops)...)
+	return res, nil
+}
+
+// disturb runs the workload and the faults beside it.
+func (r Run) disturb(c *Cluster, h *History) ([]Step, error) {
+	var steps []Step
+	if !r.Calm {
+		clients := make([]string, r.Clients)
+		for i := range clients {
+			clients[i] = fmt.Sprintf("c%d", i+1)
+		}
+		steps = Plan(rand.New(rand.NewPCG(r.Seed, 1)), c.Names(), clients, r.Length, r.Skews)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.Length)
+	defer cancel()
+	load := Workload{
+		Seed: r.Seed, Clients: r.Clients, Keys: r.Keys, R: runR, W: runW, N: runN,
+		MinThink: time.Millisecond, MaxThink: 40 * time.Millisecond, SkipTTL: r.Skews,
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		load.Run(ctx, c, h)
+	}()
+	defer func() { <-ended }()
+	for _, s := range steps {
+		time.Sleep(s.At - h.Since())
+		if err := c.Fault(s.Fault); err != nil {
+			cancel()
+			return steps, err
+		}
+	}
+	return steps, nil
+}
+
+// heal ends all faults.
+func (r Run) heal(c *Cluster) error {
+	c.Net.Heal()
+	for _, name := range c.Names() {
+		c.Net.Thaw(name)
+		c.Node(name).SetSkew(0)
+		if err := c.Ended(name); c.Node(name).Running() && err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if !c.Node(name).Running() {
+			if err := c.Start(name); err != nil {
+				return err
+			}
+		}
+	}
+	return c.AwaitReady()
+}
+
+// converge reads every key at R=N, which repairs what differs, and looks
+// whether it then is the same everywhere.
+func (r Run) converge(c *Cluster, h *History) (broken []string, err error) {
+	time.Sleep(settle)
+	s := NewSession(c.Net.Host("reader", "127.0.2.2"), h, runR, runW)
+	defer s.Close()
+	keys := sortedKeys(byKey(h.Ops()))
+	for _, name := range c.Names() {
+		s.Use(c.Node(name))
+		for _, key := range keys {
+			all, plain := &Op{Kind: DGet, Key: key, R: runN}, &Op{Kind: Get, Key: key}
+			s.Do(all, plain)
+			for _, o := range []*Op{all, plain} {
+				if o.Outcome != Acked {
+					broken = append(broken, "a key cannot be read when all is well\n    "+o.String())
+				}
+			}
+		}
+		time.Sleep(settle)
+	}
+	for _, key := range keys {
+		differ, err := differences(s.client, key)
+		if err != nil {
+			return broken, err
+		}
+		if differ != "" {
+			broken = append(broken, fmt.Sprintf("%s differs on its owners after reads at R=%d:\n    %s", key, runN, differ))
+		}
+	}
+	return broken, nil
+}
+
+// differences returns what the owners of a key hold, if it is not the same.
+func differences(client *Client, key string) (string, error) {
+	reply, err := client.Do("DEXPLAIN", key)
+	if err != nil {
+		return "", fmt.Errorf("DEXPLAIN %s: %w", key, err)
+	}
+	var lines []string
+	digests := make(map[string]bool)
+	replicas, _ := fields(reply)["replicas"].([]any)
+	for _, r := range replicas {
+		f := fields(r)
+		if f["role"] != "owner" {
+			continue
+		}
+		digest := FormatReply(f["digest"], nil)
+		digests[digest] = true
+		lines = append(lines, fmt.Sprintf("%s: %s %s", f["name"], digest, FormatReply(f["clocks"], nil)))
+	}
+	if len(lines) == 0 {
+		return "", fmt.Errorf("DEXPLAIN %s names no owners: %s", key, FormatReply(reply, nil))
+	}
+	if len(digests) == 1 {
+		return "", nil
+	}
+	return strings.Join(lines, "\n    "), nil
+}
+
+// String prints what the run is made of.
+func (r Run) String() string {
+	return "seed " + strconv.FormatUint(r.Seed, 10) + fmt.Sprintf(": %d nodes, %d clients, %d keys, calm=%v skews=%v sync≤%v",
+		r.Nodes, r.Clients, r.Keys, r.Calm, r.Skews, r.SyncHigh)
+}

@@ -1,0 +1,175 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// Workload is clients that write and read at random, each on its own host and
+// on any node.
+type Workload struct {
+	Seed               uint64
+	Clients            int
+	Keys               int // of each family
+	R, W               int // the nodes' own
+	N                  int
+	MinThink, MaxThink time.Duration
+	// SkipTTL leaves out values that expire, for clusters whose clocks differ.
+	SkipTTL bool
+}
+
+// Chances, of 100.
+const (
+	chanceMove     = 3  // to another node, before a request
+	chanceLeave    = 50 // the node, after it did not answer
+	chancePipeline = 10
+	maxPipeline    = 5
+	keptContexts   = 3 // that a client remembers of a key
+)
+
+// Run runs the clients until ctx ends and each has its last answer.
+func (w Workload) Run(ctx context.Context, c *Cluster, h *History) {
+	var clients sync.WaitGroup
+	for i := range w.Clients {
+		name := fmt.Sprintf("c%d", i+1)
+		k := &worker{
+			Workload: w, cluster: c,
+			session:  NewSession(c.Net.Host(name, fmt.Sprintf("127.0.1.%d", i+1)), h, w.R, w.W),
+			rng:      rand.New(rand.NewPCG(w.Seed, uint64(i))),
+			contexts: make(map[string][]version.Context),
+		}
+		clients.Go(func() { k.run(ctx) })
+	}
+	clients.Wait()
+}
+
+// worker is one client.
+type worker struct {
+	Workload
+	cluster  *Cluster
+	session  *Session
+	rng      *rand.Rand
+	contexts map[string][]version.Context // the last ones that it was told, by key
+	written  int
+}
+
+func (k *worker) run(ctx context.Context) {
+	defer k.session.Close()
+	k.move()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(between(k.rng, k.MinThink, k.MaxThink)):
+		}
+		if k.chance(chanceMove) {
+			k.move()
+		}
+		ops := []*Op{k.draw()}
+		if k.chance(chancePipeline) {
+			for range 1 + k.rng.IntN(maxPipeline-1) {
+				ops = append(ops, k.draw())
+			}
+		}
+		if k.session.Do(ops...) && k.chance(chanceLeave) {
+			k.move()
+		}
+		for _, o := range ops {
+			k.remember(o)
+		}
+	}
+}
+
+func (k *worker) chance(percent int) bool { return k.rng.IntN(100) < percent }
+
+func (k *worker) move() {
+	names := k.cluster.Names()
+	k.session.Use(k.cluster.Node(names[k.rng.IntN(len(names))]))
+}
+
+// remember keeps the contexts of what was acknowledged.
+func (k *worker) remember(o *Op) {
+	if o.Kind < DGet || o.Outcome != Acked || len(o.Got.Past) == 0 {
+		return
+	}
+	kept := append(k.contexts[o.Key], o.Got)
+	k.contexts[o.Key] = kept[max(0, len(kept)-keptContexts):]
+}
+
+// draw makes up the next operation.
+func (k *worker) draw() *Op {
+	key := fmt.Sprint(1 + k.rng.IntN(k.Keys))
+	switch k.rng.IntN(3) {
+	case 0:
+		return k.plain("s" + key)
+	case 1:
+		return k.sibling("r" + key)
+	default:
+		return k.counter("c" + key)
+	}
+}
+
+func (k *worker) value() string {
+	k.written++
+	return fmt.Sprintf("%s.%d", k.session.Name, k.written)
+}
+
+func (k *worker) plain(key string) *Op {
+	switch draw := k.rng.IntN(100); {
+	case draw < 45:
+		return &Op{Kind: Get, Key: key}
+	case draw < 55:
+		return &Op{Kind: Del, Key: key}
+	case draw < 62 && !k.SkipTTL:
+		return &Op{Kind: Set, Key: key, Value: k.value(), TTL: time.Duration(20+k.rng.IntN(2000)) * time.Millisecond}
+	}
+	return &Op{Kind: Set, Key: key, Value: k.value()}
+}
+
+func (k *worker) counter(key string) *Op {
+	if k.chance(40) {
+		return &Op{Kind: Get, Key: key}
+	}
+	return &Op{Kind: Incr, Key: key, By: 1 + k.rng.Int64N(5)}
+}
+
+func (k *worker) sibling(key string) *Op {
+	known := k.contexts[key]
+	switch draw := k.rng.IntN(100); {
+	case draw < 35:
+		return &Op{Kind: DGet, Key: key}
+	case draw < 40:
+		return &Op{Kind: DGet, Key: key, R: 1}
+	case draw < 45:
+		return &Op{Kind: DGet, Key: key, R: k.N}
+	case draw < 50:
+		return &Op{Kind: Get, Key: key}
+	case draw < 58 && len(known) > 0:
+		return &Op{Kind: DDel, Key: key, Given: k.context(known)}
+	}
+	o := &Op{Kind: DPut, Key: key, Value: k.value()}
+	if len(known) > 0 && !k.chance(5) {
+		o.Given = k.context(known)
+	}
+	switch {
+	case k.chance(5):
+		o.W = 1
+	case k.chance(5):
+		o.W = k.N
+	}
+	return o
+}
+
+// context returns the newest context that the client knows, or an older one.
+func (k *worker) context(known []version.Context) *version.Context {
+	x := known[len(known)-1]
+	if k.chance(20) {
+		x = known[k.rng.IntN(len(known))]
+	}
+	return &x
+}
