@@ -273,8 +273,8 @@ func TestConfigurationDocument(t *testing.T) {
 			t.Errorf("--%s has no row", f.Name)
 			return
 		}
-		if shown := strings.ToLower(f.DefValue); !strings.Contains(string(row[1]), shown) {
-			t.Errorf("--%s: the row says default %q, it is %s", f.Name, row[1], shown)
+		if !strings.Contains(strings.ToLower(string(row[1])), strings.ToLower(f.DefValue)) {
+			t.Errorf("--%s: the row says default %q, it is %s", f.Name, row[1], f.DefValue)
 		}
 	})
 }

@@ -106,9 +106,9 @@ var (
 	numbering = regexp.MustCompile(`^ *(\d+\) +)*`)
 )
 
-// comparable leaves out what differs from run to run: contexts, which the
+// normalised leaves out what differs from run to run: contexts, which the
 // documents cut short with …, and the order of siblings with its numbers.
-func comparable(text string) string {
+func normalised(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
 		line = numbering.ReplaceAllString(strings.TrimRight(line, " \n"), "")
@@ -129,7 +129,7 @@ func TestDocuments(t *testing.T) {
 			c := startCluster(t, 3)
 			for _, b := range all {
 				t.Run(fmt.Sprintf("%s:%d", b.language, b.line), func(t *testing.T) {
-					if got := b.run(t, c); comparable(got) != comparable(b.prints) {
+					if got := b.run(t, c); normalised(got) != normalised(b.prints) {
 						t.Errorf("%s:%d prints\n%s\nand the document says\n%s", path, b.line, got, b.prints)
 					}
 				})
