@@ -89,7 +89,7 @@ func (b *Batch) release() {
 }
 
 // Commit is a batch that has been applied; it is visible, and may still have to
-// be synced. Wait has to be called exactly once.
+// be synced. Wait has to be called exactly once, from any goroutine.
 type Commit struct {
 	b    *Batch
 	sync bool
@@ -115,6 +115,9 @@ func (s *Store) Apply(b *Batch, sync bool) (Commit, error) {
 	}
 	var err error
 	if sync {
+		if b.p.Empty() {
+			_ = b.p.LogData(nil, nil) // so that there is something to sync
+		}
 		err = s.db.ApplyNoSyncWait(b.p, pebble.Sync)
 	} else {
 		err = s.db.Apply(b.p, pebble.NoSync)
@@ -148,6 +151,9 @@ func (s *Store) admit(b *Batch) error {
 // nil error means that the batch is as safe as Apply was asked to make it: with
 // an error (ErrFailed) it may be stored or not.
 func (c Commit) Wait() error {
+	if c.b == nil {
+		return nil // of an Apply that failed
+	}
 	var err error
 	if c.sync {
 		err = c.b.p.SyncWait()

@@ -1,18 +1,42 @@
 // Package storage keeps a node's rows on disk: cells, slot floors and a few
 // named settings, in one Pebble database under one data directory.
 //
-// It knows rows, batches and what a crash may take; it never looks into a
-// cell. It promises, in this order:
+// It knows rows, batches and what a crash may take; it never looks into a cell.
+// It promises, in this order:
 //
-//   - a batch is atomic, and what a crash takes is always a suffix of the
-//     batches, never one out of the middle ([Store.Apply]);
 //   - nothing is acknowledged that is not stored as the caller asked
 //     ([Commit.Wait]), and after the first error of the disk nothing is
 //     acknowledged any more;
+//   - a batch is whole or absent, and what a crash takes is always a suffix of
+//     the applied batches, never one out of the middle ([Store.Apply]);
 //   - the actor under which a node mints its dots is never one that may have
-//     minted dots that the disk has forgotten ([Store.Actor]).
+//     minted dots which the disk has forgotten ([Store.Actor]).
 //
-// What it must never do: end the process, decide what a write means, hold a
-// lock across I/O, or start a goroutine outside [Store.Run] (the one that tells
-// Options.OnFatal excepted).
+// # What a crash can take
+//
+// From one replica, of what it has acknowledged:
+//
+//	always    nothing
+//	one       nothing that it coordinated; of what others coordinated, about
+//	          the last second (on their coordinators' disks it is safe)
+//	interval  about the last second
+//
+// where "about the last second" is what was applied since [Store.Run] last
+// synced. A crash of the process and one of the machine are alike here: the log
+// is written to the file system in blocks.
+//
+// # When the disk fails
+//
+// A disk that is full refuses new batches ([DiskFullError]) and lets those under
+// way wait; both end by themselves when there is space. Any other failed write
+// or sync, damaged data, or a Pebble that cannot go on, ends the store: every
+// call answers [ErrFailed], nothing more is written (see guardFS for why it has
+// to be so), and Options.OnFatal is told once, so that the node can say why and
+// stop with an exit code. Its next start takes up what a power cut at the moment
+// of the failure would have left, under a new incarnation.
+//
+// # What it must never do
+//
+// End the process, decide what a write means, hold a lock across I/O, or start
+// a goroutine outside [Store.Run] (the one that tells OnFatal excepted).
 package storage

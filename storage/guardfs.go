@@ -43,6 +43,9 @@ type guardFS struct {
 }
 
 const (
+	// markerPrefix is how Pebble's markers are named: small files that point to
+	// the MANIFEST and the format in force.
+	markerPrefix = "marker."
 	// spaceRetry is how long a write waits before it tries a full disk again.
 	spaceRetry = time.Second
 	// maxShadowFiles bounds what Pebble can make on a frozen disk: enough to
@@ -65,7 +68,7 @@ func (g *guardFS) owns(path string) bool {
 func (g *guardFS) vital(path string) bool {
 	base := g.FS.PathBase(path)
 	return path == g.dir || strings.HasSuffix(base, ".log") ||
-		strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, "marker.")
+		strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, markerPrefix)
 }
 
 // do runs op, which changes path, and answers what Pebble is to be told. A full
@@ -114,6 +117,13 @@ func (g *guardFS) create(what, name string, open func() (vfs.File, error)) (vfs.
 	}
 	var f vfs.File
 	done, err := g.do(what, name, true, func() (err error) {
+		if strings.HasPrefix(g.FS.PathBase(name), markerPrefix) {
+			// What the marker will point to has to be there whenever the
+			// marker is; Pebble syncs the directory only behind it.
+			if err := syncDir(g.FS, g.dir); err != nil {
+				return err
+			}
+		}
 		f, err = open()
 		return err
 	})

@@ -71,8 +71,9 @@ const (
 	bloomBits    = 10   // a key and table: 1% of absent rows cost a read
 	maxOpenFiles = 1000 // tables held open
 	blockBytes   = 16 << 10
-	l0Compact    = 4  // overlapping flushes that start a compaction
-	l0Stop       = 64 // overlapping flushes at which writes wait
+	indexBytes   = 256 << 10 // one level of index for all but the largest tables
+	l0Compact    = 4         // overlapping flushes that start a compaction
+	l0Stop       = 64        // overlapping flushes at which writes wait
 
 	// formatMajor is Pebble's own format; raising it makes the directory
 	// unreadable to older programs, so formatNumber has to be raised too.
@@ -129,6 +130,7 @@ func (s *Store) pebbleOptions(o Options, cache *pebble.Cache, lock *pebble.Lock)
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 		po.Levels[i].BlockSize = blockBytes
+		po.Levels[i].IndexBlockSize = indexBytes
 	}
 	return po
 }
