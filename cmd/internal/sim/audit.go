@@ -64,7 +64,7 @@ func Audit(disks Holdings, ops []*Op) []string {
 		}
 	}
 	for _, key := range sortedKeys(keys) {
-		c.kept(merged[key], keys[key])
+		c.kept(merged[key], (&checker{}).siblings(keys[key]))
 		c.honest(merged[key], keys[key])
 	}
 	return c.broken
@@ -91,26 +91,19 @@ func (c *checker) same(key string, a, b *version.Cell) {
 }
 
 // kept: an acknowledged sibling write is there, or something that had seen it.
-func (c *checker) kept(cell *version.Cell, ops []*Op) {
-	for _, o := range ops {
-		if o.Outcome != Acked || o.Kind != DPut && o.Kind != DDel {
-			continue
-		}
-		d, ok := o.dot()
-		if !ok {
-			continue
-		}
-		v := findDot(cell, d)
-		by, _ := c.replaced(d, &Op{Start: never, End: never}, ops)
+func (c *checker) kept(cell *version.Cell, siblings []*sibling) {
+	seen := cell.Context().Past
+	for _, s := range siblings {
+		v := findDot(cell, s.dot)
 		switch {
-		case v == nil && !cell.Context().Past.Contains(d):
-			c.report(fmt.Sprintf("no disk holds %v, which was acknowledged, nor anything that had seen it", d), o)
-		case v == nil && by == nil:
-			c.report(fmt.Sprintf("%v was dropped, though nobody who had seen it has written", d), o)
-		case v != nil && o.Kind == DPut && string(v.Value) != o.Value:
-			c.report(fmt.Sprintf("%v holds %q", d, v.Value), o)
-		case v != nil && o.Given != nil && !samePast(v.Past, o.Given.Past):
-			c.report(fmt.Sprintf("%v is stored with the past %s", d, dots(v.Past)), o)
+		case v == nil && !seen.Contains(s.dot):
+			c.report(fmt.Sprintf("no disk holds %v, which was acknowledged, nor anything that had seen it", s.dot), s.Op)
+		case v == nil && s.first == nil:
+			c.report(fmt.Sprintf("%v was dropped, though nobody who had seen it has written", s.dot), s.Op)
+		case v != nil && s.Kind == DPut && string(v.Value) != s.Value:
+			c.report(fmt.Sprintf("%v holds %q", s.dot, v.Value), s.Op)
+		case v != nil && s.Given != nil && !samePast(v.Past, s.Given.Past):
+			c.report(fmt.Sprintf("%v is stored with the past %s", s.dot, dots(v.Past)), s.Op)
 		}
 	}
 }

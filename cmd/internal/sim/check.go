@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/dynaring/dynaring/storage/version"
 )
 
 // Rules say what may be expected of a history.
@@ -52,18 +50,19 @@ func (c *checker) report(law string, ops ...*Op) {
 
 func (c *checker) key(ops []*Op) {
 	writers := c.writers(ops)
-	c.dots(ops)
+	siblings := c.siblings(ops)
+	counter := slices.ContainsFunc(ops, isIncr)
 	for _, r := range ops {
 		if r.Outcome != Acked {
 			continue
 		}
 		switch {
-		case r.Kind == Incr, r.Kind == Get && slices.ContainsFunc(ops, isIncr):
+		case counter:
 			c.count(r, ops)
 		case r.Kind.reads():
 			c.known(r, writers)
 			if r.Kind == DGet {
-				c.register(r, ops)
+				c.register(r, siblings)
 			} else if c.Clocks && !slices.ContainsFunc(ops, isSibling) {
 				c.plain(r, ops, writers)
 			}
@@ -162,7 +161,7 @@ func (c *checker) superseded(s, r *Op, ops []*Op) *Op {
 // may have happened by then.
 func (c *checker) count(r *Op, ops []*Op) {
 	number := r.Number
-	if r.Kind == Get && len(r.Values) > 0 {
+	if len(r.Values) > 0 {
 		n, err := strconv.ParseInt(r.Values[0], 10, 64)
 		if err != nil {
 			c.report("a counter is not a number", r)
@@ -197,95 +196,4 @@ func (c *checker) distinct(ops []*Op) {
 		}
 		seen[o.Number] = o
 	}
-}
-
-// dots: every acknowledged sibling write has a dot of its own, and its context
-// is what it was given and that dot, no more.
-func (c *checker) dots(ops []*Op) {
-	minted := make(map[version.Dot]*Op)
-	for _, o := range ops {
-		if o.Outcome != Acked || o.Kind != DPut && o.Kind != DDel {
-			continue
-		}
-		d, ok := o.dot()
-		if !ok {
-			c.report("the context of a write is not what it was given and one dot", o)
-			continue
-		}
-		if other := minted[d]; other != nil {
-			c.report(fmt.Sprintf("dot %v was minted twice", d), other, o)
-		}
-		minted[d] = o
-	}
-}
-
-// dot returns the dot of an acknowledged DPut or DDel.
-func (o *Op) dot() (d version.Dot, ok bool) {
-	var given version.Past
-	if o.Given != nil {
-		given = o.Given.Past
-	}
-	for _, p := range o.Got.Past {
-		if n := p.Highest(); n > given.Highest(p.Actor) {
-			if ok {
-				return d, false
-			}
-			d, ok = version.Dot{Actor: p.Actor, Counter: n}, true
-		}
-	}
-	return d, ok && samePast(o.Got.Past, given.With(d, 0))
-}
-
-// samePast reports whether two pasts hold the same dots.
-func samePast(a, b version.Past) bool {
-	return slices.EqualFunc(a, b, func(p, q version.Pair) bool {
-		return p.Actor == q.Actor && p.Base == q.Base && slices.Equal(p.Extra, q.Extra)
-	})
-}
-
-// register: a sibling is there from its acknowledgement until a write that had
-// seen it is acknowledged, and between a replacement's start and its
-// acknowledgement it may be either way.
-func (c *checker) register(r *Op, ops []*Op) {
-	if !c.Quorums {
-		return
-	}
-	for _, w := range ops {
-		if w.Kind != DPut && w.Kind != DDel || !w.seenBy(r, c.N) {
-			continue
-		}
-		d, ok := w.dot()
-		if !ok {
-			continue // reported by dots
-		}
-		if !r.Got.Past.Contains(d) {
-			c.report(fmt.Sprintf("a read has not seen %v, which was acknowledged before", d), w, r)
-			continue
-		}
-		if w.Kind == DDel {
-			continue
-		}
-		there := slices.Contains(r.Values, w.Value)
-		by, surely := c.replaced(d, r, ops)
-		switch {
-		case there && surely:
-			c.report("a value is back that an acknowledged write had replaced", w, by, r)
-		case !there && by == nil && w.TTL == 0:
-			c.report("a value is gone that nobody who had seen it has replaced", w, r)
-		}
-	}
-}
-
-// replaced returns a write that had seen d and may have happened by r, and
-// whether r must have seen one.
-func (c *checker) replaced(d version.Dot, r *Op, ops []*Op) (by *Op, surely bool) {
-	for _, o := range ops {
-		if o.Outcome == Failed || o.Start >= r.End || o.Given == nil || !o.Given.Past.Contains(d) {
-			continue
-		}
-		if by = o; o.seenBy(r, c.N) {
-			return o, true
-		}
-	}
-	return by, false
 }

@@ -55,10 +55,13 @@ type fault struct {
 }
 
 var faults = map[string]fault{
-	"cut": {2, 0, true, func(c *Cluster, args []string) error {
+	"cut": {1, 0, true, func(c *Cluster, args []string) error {
 		groups := make([][]string, 0, 2)
 		for g := range strings.SplitSeq(strings.Join(args, " "), "|") {
 			groups = append(groups, strings.Fields(g))
+		}
+		if len(groups) < 2 {
+			return fmt.Errorf("no | between groups")
 		}
 		c.Net.Partition(groups...)
 		return nil

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -61,6 +62,12 @@ func (r Run) Do(log *Log) (res Result, err error) {
 		cfg.N, cfg.R, cfg.W, cfg.ClockMax = runN, runR, runW, r.ClockMax
 	}})
 	c.Log = log
+	closed := false
+	defer func() {
+		if !closed {
+			err = errors.Join(err, c.Close())
+		}
+	}()
 	for i := range r.Nodes {
 		if err := c.Start(fmt.Sprintf("n%d", i+1)); err != nil {
 			return res, err
@@ -81,6 +88,7 @@ func (r Run) Do(log *Log) (res Result, err error) {
 	if err != nil {
 		return res, err
 	}
+	closed = true
 	if err := c.Close(); err != nil {
 		return res, err
 	}
@@ -108,7 +116,7 @@ func (r Run) disturb(c *Cluster, h *History) ([]Step, error) {
 	defer cancel()
 	load := Workload{
 		Seed: r.Seed, Clients: r.Clients, Keys: r.Keys, R: runR, W: runW, N: runN,
-		MinThink: time.Millisecond, MaxThink: 40 * time.Millisecond, SkipTTL: r.Skews,
+		MinThink: time.Millisecond, MaxThink: 20 * time.Millisecond, SkipTTL: r.Skews,
 	}
 	ended := make(chan struct{})
 	go func() {
