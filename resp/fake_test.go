@@ -97,10 +97,10 @@ func (n *fakeNode) Route(slot uint16, class coordinator.Class) (string, error) {
 func (n *fakeNode) Read(_ context.Context, ops []coordinator.Read) {
 	n.calls.Lock()
 	n.calls.reads++
+	n.calls.r = ops[len(ops)-1].R
 	n.calls.Unlock()
 	for i := range ops {
 		op := &ops[i]
-		n.calls.r = op.R
 		if op.Err = n.faulty("read", op.Key.Key); op.Err == nil {
 			op.Cell, op.Err = n.Local(op.Key)
 		}
@@ -110,10 +110,10 @@ func (n *fakeNode) Read(_ context.Context, ops []coordinator.Read) {
 func (n *fakeNode) Write(_ context.Context, ops []coordinator.Write) {
 	n.calls.Lock()
 	n.calls.writes++
+	n.calls.w = ops[len(ops)-1].W
 	n.calls.Unlock()
 	for i := range ops {
 		op := &ops[i]
-		n.calls.w = op.W
 		if op.Err = n.faulty("write", op.Update.Key.Key); op.Err == nil {
 			op.Err = n.update(&op.Update)
 		}

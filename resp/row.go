@@ -167,7 +167,7 @@ func appendLower(dst, s []byte) []byte {
 func (t *table) lookup(args [][]byte) (*row, error) {
 	r := t.find(args)
 	switch {
-	case r == nil && len(args) > 1 && t.named(args[0], nil) != nil:
+	case r == nil && t.find(args[:1]) != nil:
 		return nil, errUnknownSubcommand(args)
 	case r == nil:
 		return nil, errUnknownCommand(args)

@@ -155,42 +155,51 @@ func (b *batch) runWaves() {
 	b.wave.nodes = b.wave.nodes[:0]
 }
 
-// runWave runs the units of a wave that are not done: a goroutine for each
-// group but the last, which needs none.
+// runWave runs the units of a wave that are not done.
 func (b *batch) runWave(n int32) {
 	b.collect(n)
 	w := &b.wave
-	groups := 0
-	count := func(units int) {
+	groups, node := 0, 0
+	for i := range w.nodes {
+		if len(w.nodes[i].of) > 0 {
+			groups, node = groups+1, i
+		}
+	}
+	for _, units := range [...]int{len(w.reads), len(w.writes), len(w.here)} {
 		if units > 0 {
 			groups++
 		}
 	}
-	count(len(w.reads))
-	count(len(w.writes))
-	count(len(w.here))
-	for i := range w.nodes {
-		count(len(w.nodes[i].of))
+	switch {
+	case groups > 1:
+		b.runGroups()
+	case len(w.reads) > 0:
+		b.readLocal()
+	case len(w.writes) > 0:
+		b.writeLocal()
+	case len(w.here) > 0:
+		b.readHere()
+	case groups > 0:
+		b.forward(&w.nodes[node])
 	}
+	b.harvest()
+}
+
+// runGroups runs a wave's groups side by side: each other node's in a
+// goroutine, and this node's writes while it reads.
+func (b *batch) runGroups() {
 	var others sync.WaitGroup
-	start := func(units int, run func()) {
-		switch {
-		case units == 0:
-		case groups == 1:
-			run()
-		default:
-			groups--
-			others.Go(run)
+	for i := range b.wave.nodes {
+		if g := &b.wave.nodes[i]; len(g.of) > 0 {
+			others.Go(func() { b.forward(g) })
 		}
 	}
-	for i := range w.nodes {
-		start(len(w.nodes[i].of), func() { b.forward(&w.nodes[i]) })
+	if len(b.wave.writes) > 0 {
+		others.Go(b.writeLocal)
 	}
-	start(len(w.here), b.readHere)
-	start(len(w.writes), b.writeLocal)
-	start(len(w.reads), b.readLocal)
+	b.readHere()
+	b.readLocal()
 	others.Wait()
-	b.harvest()
 }
 
 // collect sorts a wave's units into groups.
