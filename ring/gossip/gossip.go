@@ -92,9 +92,6 @@ func New(o Options) (*Gossip, error) {
 		o.Clock = version.NewClock(nil)
 	}
 	o.Weight = max(o.Weight, 1)
-	o.Seeds = slices.DeleteFunc(slices.Clone(o.Seeds), func(s string) bool {
-		return s == "" || s == o.Self.GossipAddr || o.Transport == nil && s == o.Bind
-	})
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -153,19 +150,13 @@ func isUnspecified(host string) bool { return host == "" || host == "0.0.0.0" ||
 // *NameTakenError or *ForeignError where the node must not go on under this
 // name in this cluster.
 func (g *Gossip) Run(ctx context.Context) error {
-	if len(g.opts.Seeds) == 0 && g.kept.history == nil {
-		if err := g.kept.found(); err != nil {
-			return err
-		}
-	}
 	l, config, err := g.listen(ctx)
 	if err != nil {
 		return err
 	}
 	d := &delegate{inbox: g.inbox, queue: g.queue, view: g.View, log: g.log,
 		listen: joinAddr(config.AdvertiseAddr, uint16(config.AdvertisePort))}
-	g.kept.delegate = d
-	if err := g.kept.introduce(); err != nil {
+	if err := g.begin(d); err != nil {
 		l.Shutdown()
 		return err
 	}
@@ -177,6 +168,21 @@ func (g *Gossip) Run(ctx context.Context) error {
 		return fmt.Errorf("gossip cannot start: %w", err)
 	}
 	return g.serve(ctx, list, l, d)
+}
+
+// begin makes the cluster, where there is neither one nor anybody to ask, and
+// gets ready to say who this node is.
+func (g *Gossip) begin(d *delegate) error {
+	g.kept.delegate = d
+	g.opts.Seeds = slices.DeleteFunc(slices.Clone(g.opts.Seeds), func(seed string) bool {
+		return seed == "" || seed == g.self.GossipAddr || seed == d.listen
+	})
+	if len(g.opts.Seeds) == 0 && g.kept.history == nil {
+		if err := g.kept.found(); err != nil {
+			return err
+		}
+	}
+	return g.kept.introduce()
 }
 
 // serve runs everything until ctx ends or something fails.
