@@ -87,13 +87,16 @@ func attack(t *testing.T, addr string, data []byte) {
 // TestUnboundedInputIsCutOff: a line or a bulk without an end is refused long
 // before it fills the memory.
 func TestUnboundedInputIsCutOff(t *testing.T) {
-	c := startCluster(t, 1, "--requirepass", "secret")
+	s := newServer(t, "n1", freePorts(t, 1), "--requirepass", "secret")
+	s.pass = "secret"
+	s.start()
+	eventually(t, "n1 serves", func() error { return s.sees(1) })
 	for name, head := range map[string]string{
 		"line":  "",
 		"count": "*",
 		"bulk":  "*2\r\n$4\r\nAUTH\r\n$1000000000\r\n",
 	} {
-		conn, err := net.Dial("tcp", c.n(1).addr())
+		conn, err := net.Dial("tcp", s.addr())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,6 +117,9 @@ func TestUnboundedInputIsCutOff(t *testing.T) {
 		if taken > 64<<20 {
 			t.Errorf("%s: the node took %d MiB from somebody it does not know", name, taken>>20)
 		}
+	}
+	if got := s.do("PING"); got != "PONG" {
+		t.Errorf("PING = %v", got)
 	}
 }
 

@@ -27,6 +27,7 @@ type server struct {
 	port int
 	args []string
 	dir  string // holds its data and its log
+	pass string // that its client gives
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has ended
@@ -125,7 +126,7 @@ func (s *server) alive() bool {
 // rdb returns a client of the node's plain view.
 func (s *server) rdb() *redis.Client {
 	if s.client == nil {
-		s.client = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1})
+		s.client = redis.NewClient(&redis.Options{Addr: s.addr(), Password: s.pass, MaxRetries: -1})
 		s.t.Cleanup(func() { s.client.Close() })
 	}
 	return s.client
