@@ -27,7 +27,11 @@ func (d *writeDriver) check(ctx context.Context, v *View) {
 	if rd == nil {
 		return
 	}
-	rd.run(ctx, d.deadline)
+	// Some time is kept for the write: to find no quorum now is a better
+	// answer than to be uncertain later.
+	now := time.Now()
+	deadline := d.deadline.Add(-d.deadline.Sub(now) / 4)
+	rd.run(ctx, deadline)
 	var behind []replica.KeyedCell
 	for n := range rd.items {
 		it := &rd.items[n]
@@ -39,7 +43,7 @@ func (d *writeDriver) check(ctx context.Context, v *View) {
 			behind = append(behind, replica.KeyedCell{Key: cloneKey(it.key), Cell: it.cell})
 		}
 	}
-	if err := c.catchUp(ctx, behind, d.deadline); err != nil {
+	if err := c.catchUp(ctx, behind, deadline); err != nil {
 		for n := range rd.items {
 			if it := &rd.items[n]; it.behind {
 				d.units[it.tag].err = err

@@ -6,9 +6,11 @@
 //
 //	route.go    which node runs a command
 //	forward.go  passing commands on to it, whole; serve.go runs what was passed
-//	read.go     the read driver: digests, hedges, merging; repair.go what it heals
-//	write.go    the write driver: check, mint at the local replica, replicate
-//	scan.go     the keyspace's pages and counts, from any node
+//	read.go     the read driver: digests, hedges, merging; ask.go asks the
+//	            owners, repair.go heals what was found to be stale
+//	write.go    the write driver; check.go reads first where that is asked,
+//	            replicate.go sends what the local replica has minted
+//	scan.go     pages of the keyspace from any node; count.go counts it
 //	tally.go    the quorum itself: pure
 //	latency.go  when a peer is late
 //

@@ -14,8 +14,6 @@ var (
 	// of the key, by one that knows another ring. It was not started; whoever
 	// passed it on tries an owner.
 	ErrNotOwner = errors.New("this node is not a present owner of the key: nothing was started here")
-	// errTooLarge: one request's commands do not fit a frame between nodes.
-	errTooLarge = errors.New("the commands are too large to be passed on to another node in one piece")
 )
 
 // NoQuorumError says that fewer owners than needed could be reached. Of a

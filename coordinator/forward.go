@@ -206,6 +206,10 @@ func (d *forwardDriver) collect() {
 			continue
 		}
 		for _, i := range l.idx {
+			if errors.Is(l.err, peer.ErrTooLarge) && !d.commands[i].done {
+				d.finish(int(i), nil, l.err) // for every other owner as well
+				continue
+			}
 			d.lost(int(i), notStarted(l.err))
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/dynaring/dynaring/replica"
-	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/storage/version"
 )
@@ -97,22 +96,6 @@ type readGroup struct {
 	late    time.Time // when to ask a further one; zero: never
 	answers []*readLeg
 	result  outcome
-}
-
-// readLeg is one owner asked by one group.
-type readLeg struct {
-	d     *readDriver
-	group int
-	pos   int
-	node  string
-	sent  time.Time
-	done  func(peer.Reply)
-
-	asked []int32          // items of the group that the request on its way asks for
-	got   []replica.Answer // one for each item of the group
-	same  bool             // all of them are as the local ones
-	body  []byte
-	err   error
 }
 
 func (c *Coordinator) reader() *readDriver {
@@ -256,131 +239,6 @@ func (d *readDriver) advance(g int, now time.Time) {
 			return
 		}
 	}
-}
-
-// ask sends the group's request to its next target.
-func (d *readDriver) ask(g int, now time.Time) bool {
-	group := &d.groups[g]
-	if group.next == len(group.targets) {
-		return false
-	}
-	l := d.leg(len(group.items))
-	l.group, l.node = g, group.targets[group.next]
-	group.next++
-	l.pos = group.next
-	group.tally.ask(l.pos)
-	if d.encoded != g {
-		d.encode(group, l.asked)
-		d.encoded = g
-	}
-	late := now.Add(d.c.late.after(l.node, replica.KindRead))
-	if late.After(group.late) {
-		group.late = late
-	}
-	d.send(l, now)
-	return true
-}
-
-func (d *readDriver) send(l *readLeg, now time.Time) {
-	l.sent = now
-	d.hold()
-	d.c.peers.Call(l.node, peer.Foreground, replica.KindRead, d.buf, d.deadline, l.done)
-}
-
-// encode makes the request for some items of a group: their keys, and what
-// the local replica holds of them.
-func (d *readDriver) encode(g *readGroup, asked []int32) {
-	d.asks = d.asks[:0]
-	for _, at := range asked {
-		it := &d.items[g.items[at]]
-		d.asks = append(d.asks, replica.Ask{Key: it.key, Digest: it.local.Digest()})
-	}
-	d.buf = replica.AppendRead(d.buf[:0], d.asks, false)
-}
-
-// leg returns a leg that asks for all n items of its group.
-func (d *readDriver) leg(n int) *readLeg {
-	d.legs = grow(d.legs)
-	l := d.legs[len(d.legs)-1]
-	if l == nil {
-		l = &readLeg{d: d}
-		l.done = l.answered
-		d.legs[len(d.legs)-1] = l
-	}
-	l.got = slices.Grow(l.got[:0], n)[:n]
-	l.asked = l.asked[:0]
-	for at := range n {
-		l.asked = append(l.asked, int32(at))
-	}
-	l.same = true
-	return l
-}
-
-// answered takes an owner's answer, on the goroutine that brings it.
-func (l *readLeg) answered(r peer.Reply) {
-	d := l.d
-	d.c.observe(l.node, replica.KindRead, l.sent, r.Err)
-	d.mu.Lock()
-	if !d.gone {
-		l.err = r.Err
-		l.body = append(l.body[:0], r.Body...)
-		d.inbox = append(d.inbox, l)
-	}
-	d.mu.Unlock()
-	d.nudge()
-	d.release()
-}
-
-// collect counts the answers that have arrived.
-func (d *readDriver) collect() {
-	for {
-		d.mu.Lock()
-		if len(d.inbox) == 0 {
-			d.mu.Unlock()
-			return
-		}
-		l := d.inbox[len(d.inbox)-1]
-		d.inbox = d.inbox[:len(d.inbox)-1]
-		d.mu.Unlock()
-		g := &d.groups[l.group]
-		if l.err == nil {
-			l.err = d.parse(g, l)
-		}
-		if l.err == nil && len(l.asked) > 0 {
-			d.encode(g, l.asked)
-			d.encoded = -1
-			d.send(l, time.Now())
-			continue
-		}
-		if l.err == nil {
-			g.answers = append(g.answers, l)
-		}
-		g.tally.answer(l.pos, l.err == nil)
-		d.advance(l.group, time.Now())
-	}
-}
-
-// parse takes an answer apart. It leaves in l.asked the items that the answer
-// had no room for.
-func (d *readDriver) parse(g *readGroup, l *readLeg) (err error) {
-	d.answers, err = replica.DecodeAnswers(d.answers[:0], l.body, len(l.asked))
-	if err != nil {
-		return err
-	}
-	later := l.asked[:0]
-	for i, at := range l.asked {
-		switch a := d.answers[i]; {
-		case a.Status == replica.Later:
-			later = append(later, at)
-			continue
-		case a.Status == replica.Same || a.Status == replica.Absent && d.items[g.items[at]].local == nil:
-			l.got[at] = replica.Answer{Status: replica.Same}
-		default:
-			l.got[at], l.same = a, false
-		}
-	}
-	l.asked = later
-	return nil
 }
 
 // nextEvent returns when the driver has to look again without any answer.

@@ -97,68 +97,42 @@ func slotOf(row []byte, otherwise uint16) uint16 {
 // them. next is the row that it ends at, empty if the stretch has no more.
 func (c *Coordinator) scanStretch(ctx context.Context, v *View, s replica.ScanRequest, deadline time.Time) (keys []replica.Key, next []byte, err error) {
 	p := v.Ring.Lookup(s.First)
-	targets := c.reachable(nil, v, c.others(v.Ring, p))
-	voters := (bit(len(targets)) - 1) << 1
+	d := scanDriver{c: c, deadline: deadline, request: replica.AppendScan(nil, s)}
+	d.targets = c.reachable(nil, v, c.others(v.Ring, p))
+	d.answers = make(chan pageAnswer, len(d.targets))
 	here := slices.Contains(p.Owners, c.opts.Self)
+	voters := (bit(len(d.targets)) - 1) << 1
 	if here {
 		voters |= bit(0)
 	}
-	y := newTally(quorum(0, c.opts.R, p.Width), voters)
-	answers := make(chan pageAnswer, len(targets))
-	request, asked := replica.AppendScan(nil, s), 0
-	ask := func() {
-		asked++
-		pos := asked
-		y.ask(pos)
-		c.peers.Call(targets[pos-1], peer.Bulk, replica.KindScan, request, deadline, func(r peer.Reply) {
-			answers <- pageAnswer{pos, bytes.Clone(r.Body), r.Err}
-		})
-	}
+	d.tally = newTally(quorum(0, c.opts.R, p.Width), voters)
 	if here {
-		y.ask(0)
+		d.tally.ask(0)
 	}
-	for range y.short() {
-		if asked < len(targets) {
-			ask()
-		}
-	}
-	var pages []replica.Page
+	d.ask(d.tally.short())
 	if here {
 		page, err := c.replica.Scan(ctx, s)
-		if y.answer(0, err == nil); err == nil {
-			pages = append(pages, page)
-		}
+		d.take(0, page, err)
 	}
-	timer := time.NewTimer(min(scanLate, time.Until(deadline)))
-	defer timer.Stop()
-	for y.outcome() == pending {
-		for y.short() > 0 && asked < len(targets) {
-			ask()
-		}
-		select {
-		case a := <-answers:
-			page, err := a.page()
-			if y.answer(a.pos, err == nil); err == nil {
-				pages = append(pages, page)
-			}
-			continue
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		if !time.Now().Before(deadline) || ctx.Err() != nil {
-			break
-		}
-		if asked < len(targets) {
-			ask()
-		}
-		timer.Reset(min(scanLate, time.Until(deadline)))
-	}
-	if y.outcome() != enough {
+	d.run(ctx)
+	if d.tally.outcome() != enough {
 		c.counters.noQuorum.Add(1)
-		return nil, nil, &NoQuorumError{Op: "scan", Need: y.need, Got: y.got()}
+		return nil, nil, &NoQuorumError{Op: "scan", Need: d.tally.need, Got: d.tally.got()}
 	}
-	keys, next = mergePages(pages, c.opts.Now().UnixMilli())
+	keys, next = mergePages(d.pages, c.opts.Now().UnixMilli())
 	return keys, next, nil
+}
+
+// scanDriver reads one page from R owners.
+type scanDriver struct {
+	c        *Coordinator
+	deadline time.Time
+	request  []byte
+	tally    tally    // position 0 is this node, i+1 is targets[i]
+	targets  []string // other present owners that can be called
+	asked    int      // of targets
+	answers  chan pageAnswer
+	pages    []replica.Page
 }
 
 // pageAnswer is one owner's answer to a scan.
@@ -168,11 +142,48 @@ type pageAnswer struct {
 	err  error
 }
 
-func (a *pageAnswer) page() (replica.Page, error) {
-	if a.err != nil {
-		return replica.Page{}, a.err
+// ask asks up to n further owners.
+func (d *scanDriver) ask(n int) {
+	for ; n > 0 && d.asked < len(d.targets); n-- {
+		node, pos := d.targets[d.asked], d.asked+1
+		d.asked = pos
+		d.tally.ask(pos)
+		d.c.peers.Call(node, peer.Bulk, replica.KindScan, d.request, d.deadline, func(r peer.Reply) {
+			d.answers <- pageAnswer{pos, bytes.Clone(r.Body), r.Err}
+		})
 	}
-	return replica.DecodePage(a.body)
+}
+
+func (d *scanDriver) take(pos int, page replica.Page, err error) {
+	if d.tally.answer(pos, err == nil); err == nil {
+		d.pages = append(d.pages, page)
+	}
+}
+
+// run waits for R pages. Who fails is replaced at once, who is late after a
+// while.
+func (d *scanDriver) run(ctx context.Context) {
+	timer := time.NewTimer(min(scanLate, time.Until(d.deadline)))
+	defer timer.Stop()
+	for d.tally.outcome() == pending {
+		select {
+		case a := <-d.answers:
+			page, err := replica.Page{}, a.err
+			if err == nil {
+				page, err = replica.DecodePage(a.body)
+			}
+			d.take(a.pos, page, err)
+			d.ask(d.tally.short())
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		if !time.Now().Before(d.deadline) || ctx.Err() != nil {
+			return
+		}
+		d.ask(1)
+		timer.Reset(min(scanLate, time.Until(d.deadline)))
+	}
 }
 
 // mergePages returns the live keys of pages of one range of rows, up to the

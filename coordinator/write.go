@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/dynaring/dynaring/replica"
-	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/storage/version"
 )
@@ -64,6 +63,7 @@ type writeDriver struct {
 	stage   stage
 	refusal error // of the whole batch
 	open    int   // groups without an outcome
+	overdue bool  // the caller waits for nothing but the stage to change
 	gone    bool  // the caller has left
 }
 
@@ -102,17 +102,6 @@ type writeGroup struct {
 	result  outcome
 }
 
-// writeLeg is one owner that a group's cells were sent to.
-type writeLeg struct {
-	d     *writeDriver
-	group int
-	pos   int
-	node  string
-	done  func(peer.Reply)
-	parts int   // frames without an answer, and one while there are more to send
-	err   error // of the first that failed
-}
-
 func (c *Coordinator) writer() *writeDriver {
 	d, _ := c.writers.Get().(*writeDriver)
 	if d == nil {
@@ -142,7 +131,7 @@ func (d *writeDriver) reset() {
 	d.set.reset(0)
 	d.places, d.ops, d.units, d.groups = d.places[:0], d.ops[:0], d.units[:0], d.groups[:0]
 	d.batch.Ops, d.cells, d.legs, d.buf = d.batch.Ops[:0], d.cells[:0], d.legs[:0], keepSmall(d.buf)
-	d.stage, d.refusal, d.open, d.gone = queued, nil, 0, false
+	d.stage, d.refusal, d.open, d.overdue, d.gone = queued, nil, 0, false, false
 }
 
 // add puts a write into the batch, unless it cannot be carried out here and
@@ -229,166 +218,20 @@ func (d *writeDriver) run(ctx context.Context) {
 	d.c.replica.Update(&d.batch)
 	for {
 		d.mu.Lock()
-		st, open, until := d.stage, d.open, d.deadline
+		late := !time.Now().Before(d.deadline) || ctx.Err() != nil
+		decided, until := d.stage != queued, d.deadline
+		done := decided && (d.open == 0 || late)
+		d.overdue = late && !decided
 		d.mu.Unlock()
 		switch {
-		case st == queued:
-			d.sleep(ctx, time.Time{})
-		case open == 0 || !time.Now().Before(until) || ctx.Err() != nil:
+		case done:
 			return
+		case late:
+			d.sleep(ctx, time.Time{}) // the operations are not this goroutine's yet
 		default:
 			d.sleep(ctx, until)
 		}
 	}
-}
-
-// applied sends what the operations wrote to the other owners. It runs on a
-// lane.
-func (d *writeDriver) applied() {
-	for n := range d.batch.Ops {
-		if op := &d.batch.Ops[n]; op.Err == nil && op.Delta != nil {
-			u := &d.units[d.ops[n].unit]
-			u.cell = version.Merge(u.cell, op.Delta)
-		}
-	}
-	// A batch that was held up here still gives the others time to answer.
-	d.mu.Lock()
-	if least := time.Now().Add(d.c.opts.Timeout / 4); d.deadline.Before(least) {
-		d.deadline = least
-	}
-	d.mu.Unlock()
-	for g := range d.groups {
-		d.replicate(g)
-	}
-	d.mu.Lock()
-	d.stage = sent
-	d.mu.Unlock()
-	d.nudge()
-}
-
-// replicate sends a group's cells to its targets.
-func (d *writeDriver) replicate(g int) {
-	group := &d.groups[g]
-	d.cells = d.cells[:0]
-	for _, u := range group.units {
-		if cell := d.units[u].cell; cell != nil {
-			d.cells = append(d.cells, replica.KeyedCell{Key: d.set.keys[u].key, Cell: cell})
-		}
-	}
-	if len(d.cells) == 0 { // nothing was written, nothing has to be stored
-		d.mu.Lock()
-		group.result = enough
-		d.open--
-		d.mu.Unlock()
-		return
-	}
-	first := len(d.legs)
-	for i, node := range group.targets {
-		d.leg(g, i+1, node)
-	}
-	legs := d.legs[first:]
-	for from := 0; from < len(d.cells); {
-		to, size := from, 0
-		for ; to < len(d.cells) && (size < softFrame || to == from); to++ {
-			size += len(d.cells[to].Cell.Bytes())
-		}
-		d.buf = replica.AppendApply(d.buf[:0], d.cells[from:to])
-		from = to
-		for _, l := range legs {
-			d.post(l)
-		}
-	}
-	for _, l := range legs {
-		l.part(nil) // there is no more to send
-	}
-	for range group.absent {
-		d.missed()
-	}
-}
-
-func (d *writeDriver) leg(g, pos int, node string) {
-	d.legs = grow(d.legs)
-	l := d.legs[len(d.legs)-1]
-	if l == nil {
-		l = &writeLeg{d: d}
-		l.done = l.answered
-		d.legs[len(d.legs)-1] = l
-	}
-	l.group, l.pos, l.node, l.parts, l.err = g, pos, node, 1, nil
-	d.mu.Lock()
-	d.groups[g].tally.ask(pos)
-	d.mu.Unlock()
-}
-
-// post sends what is in the buffer.
-func (d *writeDriver) post(l *writeLeg) {
-	d.mu.Lock()
-	l.parts++
-	d.mu.Unlock()
-	d.hold()
-	d.c.peers.Call(l.node, peer.Foreground, replica.KindApply, d.buf, d.deadline, l.done)
-}
-
-// answered takes the answer to one frame, on the goroutine that brings it.
-func (l *writeLeg) answered(r peer.Reply) {
-	d := l.d
-	l.part(r.Err)
-	d.release()
-}
-
-// part notes that a frame has its answer. When the last has, the owner has.
-func (l *writeLeg) part(err error) {
-	d := l.d
-	d.mu.Lock()
-	if l.err == nil {
-		l.err = err
-	}
-	if l.parts--; l.parts > 0 {
-		d.mu.Unlock()
-		return
-	}
-	ok, late := l.err == nil, d.gone
-	d.answer(l.group, l.pos, ok)
-	d.mu.Unlock()
-	switch {
-	case !ok:
-		d.missed()
-	case late:
-		d.c.counters.stragglers.Add(1)
-	}
-}
-
-// answer counts an owner's answer. d.mu is held.
-func (d *writeDriver) answer(g, pos int, ok bool) {
-	group := &d.groups[g]
-	now := group.tally.answer(pos, ok)
-	if group.result != pending || now == pending {
-		return
-	}
-	group.result = now
-	if d.open--; d.open == 0 && d.stage != queued {
-		d.nudge()
-	}
-}
-
-// missed is where it is known that an owner may not have stored a group's
-// cells: it was not to be reached, or did not answer well.
-func (d *writeDriver) missed() { d.c.counters.missed.Add(1) }
-
-// durable takes the local replica's own answer, on a lane or its syncer.
-func (d *writeDriver) durable(err error) {
-	d.mu.Lock()
-	if d.stage == queued {
-		d.stage, d.refusal = refused, err
-	} else {
-		d.stage = settled
-		for g := range d.groups {
-			d.answer(g, 0, err == nil)
-		}
-	}
-	d.mu.Unlock()
-	d.nudge()
-	d.release()
 }
 
 // outcome returns what became of the batch's n-th operation.
