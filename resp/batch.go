@@ -113,10 +113,17 @@ func (b *batch) add(req *Request) {
 	switch {
 	case err != nil:
 		b.steps = append(b.steps, step{err: err})
+	case b.ss.forwarded && (row.exec != nil || len(req.Args) > maxOps):
+		b.steps = append(b.steps, step{err: errNotOneKey})
+	case row.merge != mergeNone && len(req.Args) > maxOps:
+		b.flush()
+		start := len(b.buf)
+		if err := b.large(row, req.Args); err != nil {
+			b.fail(err)
+		}
+		b.answered(start)
 	case row.exec == nil:
 		b.plan(row, req.Args)
-	case b.ss.forwarded:
-		b.steps = append(b.steps, step{err: fault("ERR not a command on a key")})
 	default:
 		b.flush()
 		start := len(b.buf)
@@ -140,6 +147,11 @@ func (b *batch) flush() {
 		}
 		b.answered(start)
 	}
+	b.forget()
+}
+
+// forget drops what has been answered.
+func (b *batch) forget() {
 	clear(b.steps)
 	clear(b.units)
 	b.steps, b.units = b.steps[:0], b.units[:0]
@@ -178,7 +190,9 @@ func (b *batch) answer(st *step) {
 	case st.row.merge == mergeNone:
 		b.part(&b.units[st.units])
 	default:
-		b.merged(st)
+		m := b.beginMerge(st.row, st.n)
+		m.add(b.units[st.units : st.units+st.n])
+		m.end()
 	}
 }
 
@@ -194,59 +208,6 @@ func (b *batch) part(u *unit) {
 	default:
 		u.row.finish(b, u)
 	}
-}
-
-// merged appends one reply out of those to a command's units. The first error
-// stands for all.
-func (b *batch) merged(st *step) {
-	start, sum := len(b.buf), int64(0)
-	if st.row.merge == mergeList {
-		b.array(st.n)
-	}
-	for i := range st.n {
-		from := len(b.buf)
-		u := &b.units[st.units+i]
-		b.part(u)
-		if b.buf[from] == '-' {
-			b.buf = append(b.buf[:start], b.buf[from:]...)
-			return
-		}
-		switch st.row.merge {
-		case mergeSum:
-			sum += integerReply(b.buf[from:])
-			b.buf = b.buf[:from]
-		case mergeOK:
-			b.buf = b.buf[:from]
-		case mergeList:
-			if u.raw != nil { // an array of one, from another node
-				b.buf = append(b.buf[:from], listOfOne(b.buf[from:])...)
-			}
-		}
-	}
-	switch st.row.merge {
-	case mergeSum:
-		b.int(sum)
-	case mergeOK:
-		b.ok()
-	}
-}
-
-// integerReply reads the number of ":n\r\n".
-func integerReply(b []byte) int64 {
-	if len(b) < len(":0\r\n") {
-		return 0
-	}
-	n, _ := version.ParseInteger(b[1 : len(b)-2])
-	return n
-}
-
-// listOfOne returns the element of "*1\r\n…".
-func listOfOne(b []byte) []byte {
-	const header = "*1\r\n"
-	if len(b) < len(header) || string(b[:len(header)]) != header {
-		return b
-	}
-	return b[len(header):]
 }
 
 // fail appends the reply to an error, and logs what clients are not told.

@@ -46,6 +46,9 @@ const (
 	errInternal = fault("ERR this node could not carry out the command: see its log")
 )
 
+// errNotOneKey answers another node that passes on what it should not.
+const errNotOneKey = fault("ERR not a command on one key")
+
 // protectedMode refuses clients from elsewhere while there is no password. The
 // first two sentences are Redis's, the ways out are ours.
 const protectedMode = fault("DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. " +

@@ -48,8 +48,8 @@ func (b *batch) split(r *row, args [][]byte) (n int, err error) {
 // unit makes one unit.
 func (b *batch) unit(r *row, args [][]byte) error {
 	k := args[r.first]
-	if len(k) > b.s.opts.MaxKey {
-		return fault(fmt.Sprintf("ERR key of %d bytes is longer than the limit of %d bytes (--max-key)", len(k), b.s.opts.MaxKey))
+	if err := b.checkKey(k); err != nil {
+		return err
 	}
 	b.units = append(b.units, unit{
 		row: r, args: args, class: r.class,
@@ -59,6 +59,13 @@ func (b *batch) unit(r *row, args [][]byte) error {
 		return nil
 	}
 	return r.plan(b, &b.units[len(b.units)-1])
+}
+
+func (b *batch) checkKey(k []byte) error {
+	if len(k) > b.s.opts.MaxKey {
+		return fault(fmt.Sprintf("ERR key of %d bytes is longer than the limit of %d bytes (--max-key)", len(k), b.s.opts.MaxKey))
+	}
+	return nil
 }
 
 // place decides who runs a unit and in which wave.

@@ -304,7 +304,7 @@ func TestExecute(t *testing.T) {
 	n.server.Execute(t.Context(), x)
 	want := []string{
 		"+OK\r\n", "$1\r\n1\r\n", "_\r\n", "", ":2\r\n", "*1\r\n$1\r\n2\r\n", ":1\r\n",
-		"-ERR wrong number of arguments for 'set' command\r\n", "-ERR not a command on a key\r\n", "",
+		"-ERR wrong number of arguments for 'set' command\r\n", "-ERR not a command on one key\r\n", "",
 		"-ERR unknown command 'nonsense', with args beginning with: \r\n",
 	}
 	for i, cmd := range x.Commands {

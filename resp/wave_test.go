@@ -99,6 +99,49 @@ func TestAlternatingPipelineIsTwoCalls(t *testing.T) {
 	}
 }
 
+// Commands of very many keys are carried out in pieces, and answer as one.
+func TestVeryManyKeys(t *testing.T) {
+	n := newFake(t, 3, Options{}).nodes[0]
+	const keys = 3*maxOps + 7
+	mset, mget, del := words("MSET"), words("MGET"), words("DEL")
+	var want []byte
+	for i := range keys {
+		k := fmt.Appendf(nil, "k%d", i)
+		mset = append(mset, k, k)
+		mget, del = append(mget, k), append(del, k)
+		want = fmt.Appendf(want, "$%d\r\n%s\r\n", len(k), k)
+	}
+	ss := n.client()
+	send := func(args [][]byte, want string) {
+		t.Helper()
+		if got := n.do(ss, words("PING"), args, words("PING")); string(got) != "+PONG\r\n"+want+"+PONG\r\n" {
+			t.Errorf("%s: %.200q", args[0], got)
+		}
+	}
+	send(mset, "+OK\r\n")
+	send(mget, fmt.Sprintf("*%d\r\n%s", keys, want))
+	send(mset[:len(mset)-1], "-ERR wrong number of arguments for 'mset' command\r\n")
+	n.fault = func(op string, key []byte) error {
+		if string(key) == "k0" || string(key) == "k2000" {
+			return &coordinator.NoQuorumError{Op: op, Need: 2, Got: 1}
+		}
+		return nil
+	}
+	for _, other := range n.nodes {
+		other.fault = n.fault
+	}
+	send(mget, "-NOQUORUM 1 of the 2 owners needed for the read answered, try again\r\n")
+	for _, other := range n.nodes {
+		other.fault = nil
+	}
+	mget[3000] = bytes.Repeat([]byte("x"), DefaultMaxKey+1)
+	send(mget, "-ERR key of 65537 bytes is longer than the limit of 65536 bytes (--max-key)\r\n")
+	send(del, fmt.Sprintf(":%d\r\n", keys))
+	if most := cap(n.server.take(t.Context(), ss).units); most > 4*maxOps {
+		t.Errorf("%d units were needed", most)
+	}
+}
+
 // A command that was not started because the ring has changed goes to where
 // the new ring says.
 func TestReroute(t *testing.T) {
