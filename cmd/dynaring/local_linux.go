@@ -6,5 +6,5 @@ import "syscall"
 // get it beside the stop that its parent sends, and ends the child cleanly
 // when the parent is gone.
 func childAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: parentGone}
 }

@@ -27,7 +27,8 @@ func (a app) serveCommand() *ffcli.Command {
 the TOML file that --config names (data-dir = "…"). The command line wins over
 the environment, the environment over the file.
 
-SIGTERM or SIGINT stops the node cleanly; a second one stops it at once.`,
+SIGTERM, SIGINT or SIGHUP stops the node cleanly; a second SIGTERM or SIGINT
+stops it at once.`,
 		FlagSet:   fs,
 		Options:   sources(),
 		UsageFunc: func(c *ffcli.Command) string { return usageText(c, serveGroups) },
@@ -64,29 +65,38 @@ func (a app) serve(ctx context.Context, s settings) error {
 // exitForced is the exit code after a second signal.
 const exitForced = 130
 
-// untilSignal returns a context that the first SIGTERM or SIGINT ends. The
-// second one ends the process. Stop gives the signals back.
+// parentGone is the signal that the kernel sends a child of `local` when its
+// parent is gone. It comes once for each of the parent's threads that dies, so
+// it must not be one whose repetition means haste.
+const parentGone = syscall.SIGUSR1
+
+// untilSignal returns a context that the first SIGTERM, SIGINT, SIGHUP (the
+// terminal is gone) or parentGone ends. A further SIGTERM or SIGINT ends the
+// process. Stop gives the signals back.
 func untilSignal(ctx context.Context, stderr io.Writer) (_ context.Context, stop func()) {
 	// Without this, a log line after the reader of our stderr is gone would
 	// end the process in the middle of its clean stop.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, parentGone)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup wants it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	stopped, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		for n := 0; ; n++ {
+		for {
 			select {
 			case <-stopped:
 				return
-			case <-signals:
+			case sig := <-signals:
+				if ctx.Err() != nil && (sig == syscall.SIGTERM || sig == os.Interrupt) {
+					fmt.Fprintln(stderr, "dynaring: stopping at once, as asked by a second signal")
+					os.Exit(exitForced)
+				}
+				cancel()
 			}
-			if n > 0 {
-				fmt.Fprintln(stderr, "dynaring: stopping at once, as asked by a second signal")
-				os.Exit(exitForced)
-			}
-			cancel()
 		}
 	}()
 	return ctx, func() {
