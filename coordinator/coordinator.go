@@ -67,6 +67,7 @@ type Coordinator struct {
 	late     lateness
 	repairs  repairs
 	served   served
+	allMine  everything
 
 	// Pools of drivers. They are the Coordinator's own, never the package's:
 	// a driver's timer and channel belong to the bubble of its test.

@@ -5,7 +5,9 @@
 // The files, in the order in which a request meets them:
 //
 //	route.go    which node runs a command
-//	forward.go  passing commands on to it, whole; serve.go runs what was passed
+//	forward.go  passing commands on to it, whole; exec.go is their wire form,
+//	            serve.go runs what was passed on to this node, refuse.go keeps
+//	            it from answering for slots that it does not own
 //	read.go     the read driver: digests, hedges, merging; ask.go asks the
 //	            owners, repair.go heals what was found to be stale
 //	write.go    the write driver; check.go reads first where that is asked,

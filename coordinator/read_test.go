@@ -10,6 +10,7 @@ import (
 
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/replica/peer"
+	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/storage/version"
 )
 
@@ -334,6 +335,51 @@ func TestReadComing(t *testing.T) {
 		r.setDown(p.Owners[0], true)
 		_, err := coming.read("k", 1)
 		quorumError(t, err, 1, 0)
+	})
+}
+
+// An owner that has lost its data since, and is coming again, does not answer
+// one who does not know it yet: its "absent" must not outvote what is there.
+func TestReadWiped(t *testing.T) {
+	bubble(t, 5, Options{}, func(r *rig) {
+		p := r.nodes["n1"].View().Ring.Lookup(key("k").Slot)
+		asker, wiped, holder := r.nodes[p.Owners[0]], r.nodes[p.Owners[1]], r.nodes[p.Owners[2]]
+		r.leaveBehind(holder.name, "k", "v", asker.name, wiped.name)
+		events := foundation(3, r.names...)
+		for {
+			table := replay(t, events)
+			if !table.Changing() {
+				break
+			}
+			for _, name := range r.names {
+				for _, a := range table.ComingOf(name) {
+					events = append(events, ready(name, a))
+				}
+			}
+		}
+		events = append(events, ring.Event{Kind: ring.Join, Name: wiped.name, Actor: 999, Weight: 1})
+		wiped.setView(View{Ring: replay(t, events)})
+		if role := wiped.View().Ring.Lookup(key("k").Slot).Role(wiped.name); role != ring.Coming {
+			t.Fatal(role)
+		}
+		if c, err := asker.read("k", 2); text(c) != "v" || err != nil {
+			t.Fatal(text(c), err)
+		}
+		if _, err := asker.read("k", 3); err == nil {
+			t.Fatal("three owners answered")
+		}
+		// Of slots that it owns it still answers, and so does whoever is asked
+		// without values.
+		for _, stripped := range []bool{true, false} {
+			body := replica.AppendRead(nil, []replica.Ask{{Key: key("k")}}, stripped)
+			if refused := wiped.refuse(replica.KindRead, body, answer(func(peer.Reply) {})); refused == stripped {
+				t.Fatal(stripped)
+			}
+		}
+		wiped.setView(View{})
+		if _, err := asker.read("k", 3); err == nil {
+			t.Fatal("a node without a ring answered")
+		}
 	})
 }
 

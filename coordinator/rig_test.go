@@ -225,6 +225,9 @@ func (a answer) Fail(code peer.Code, text string) {
 // serve answers another node's request as a replica and its coordinator do.
 func (n *node) serve(kind uint8, body []byte, reply answer) {
 	bad := func(err error) { reply.Fail(replica.CodeFailed, err.Error()) }
+	if kind != replica.KindExec && kind != replica.KindApply && n.refuse(kind, body, reply) {
+		return
+	}
 	switch kind {
 	case replica.KindExec:
 		n.serveExec(body, reply)

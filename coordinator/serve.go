@@ -18,9 +18,15 @@ const (
 	maxServed = 1024
 )
 
-// CodeLoading fails a frame of commands that this node cannot run yet: nothing
-// was started. The other codes are the replica's.
-const CodeLoading = replica.CodeOthers
+// Codes of requests that this package fails. The others are the replica's.
+const (
+	// CodeLoading: this node cannot run commands, or answer for slots, yet.
+	// Nothing was started.
+	CodeLoading = replica.CodeOthers + 16 + iota
+	// CodeNotOwner: this node is no present owner of a slot that it was asked
+	// about: what it does not hold means nothing.
+	CodeNotOwner
+)
 
 // served is the queue of frames of commands that other nodes passed on.
 type served struct {
