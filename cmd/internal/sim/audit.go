@@ -53,8 +53,8 @@ func readDisk(d *Disk) (cells map[string]*version.Cell, err error) {
 }
 
 // Audit returns what in the disks breaks the laws, given what clients did.
-func Audit(disks Holdings, ops []*Op) []string {
-	c := checker{}
+func Audit(rules Rules, disks Holdings, ops []*Op) []string {
+	c := checker{Rules: rules}
 	keys := byKey(ops)
 	merged := make(map[string]*version.Cell)
 	for _, node := range sortedKeys(disks) {
@@ -64,7 +64,7 @@ func Audit(disks Holdings, ops []*Op) []string {
 		}
 	}
 	for _, key := range sortedKeys(keys) {
-		c.kept(merged[key], (&checker{}).siblings(keys[key]))
+		c.kept(merged[key], (&checker{}).siblings(keys[key]), mixed(keys[key]))
 		c.honest(merged[key], keys[key])
 	}
 	return c.broken
@@ -91,16 +91,17 @@ func (c *checker) same(key string, a, b *version.Cell) {
 }
 
 // kept: an acknowledged sibling write is there, or something that had seen it.
-func (c *checker) kept(cell *version.Cell, siblings []*sibling) {
+func (c *checker) kept(cell *version.Cell, siblings []*sibling, mixed bool) {
 	seen := cell.Context().Past
 	for _, s := range siblings {
 		v := findDot(cell, s.dot)
 		switch {
+		case v == nil && (s.W <= c.Wiped || !c.Durable):
 		case v == nil && !seen.Contains(s.dot):
 			c.report(fmt.Sprintf("no disk holds %v, which was acknowledged, nor anything that had seen it", s.dot), s.Op)
-		case v == nil && s.first == nil:
+		case v == nil && s.first == nil && !mixed: // plain writes replace without saying so
 			c.report(fmt.Sprintf("%v was dropped, though nobody who had seen it has written", s.dot), s.Op)
-		case v != nil && s.Kind == DPut && string(v.Value) != s.Value:
+		case v != nil && s.Kind == DPut && v.Value != nil && string(v.Value) != s.Value:
 			c.report(fmt.Sprintf("%v holds %q", s.dot, v.Value), s.Op)
 		case v != nil && s.Given != nil && !samePast(v.Past, s.Given.Past):
 			c.report(fmt.Sprintf("%v is stored with the past %s", s.dot, dots(v.Past)), s.Op)

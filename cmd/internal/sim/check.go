@@ -4,21 +4,34 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Rules say what may be expected of a history.
 type Rules struct {
 	N int // owners of a key
-	// Quorums: a write that W owners acknowledged is seen by every later read
-	// with R + W > N. Not so once fallbacks stand in for owners, or where
-	// crashes lose what was acknowledged from memory.
-	Quorums bool
+	// From is when quorums begin to count: a read from then on sees every
+	// write that was acknowledged before, if they share an owner (W + R > N).
+	// never: where fallbacks stand in for owners, where owners change, or
+	// where crashes lose what was acknowledged from memory.
+	From time.Duration
+	// Wiped disks took with them what fewer owners than that, and one, had
+	// acknowledged.
+	Wiped int
+	// Durable: what was acknowledged is on disks.
+	Durable bool
 	// Clocks: all wall clocks agree, so that of two plain writes that follow
 	// one another the later wins, wherever they were made.
 	Clocks bool
 	// Faultless: nothing failed, so that every INCR has its own number.
 	Faultless bool
+}
+
+// sees reports whether a read must see a write: the quorums share an owner.
+func (c *checker) sees(r, w *Op) bool {
+	return w.Outcome == Acked && w.End < r.Start && r.Start >= c.From &&
+		w.W > c.Wiped && min(w.W, c.N)+min(r.R, c.N) > c.N
 }
 
 // clockSlack is how far two plain writes must be apart before the clocks of
@@ -49,6 +62,10 @@ func (c *checker) report(law string, ops ...*Op) {
 }
 
 func (c *checker) key(ops []*Op) {
+	c.errors(ops)
+	if mixed(ops) {
+		return
+	}
 	writers := c.writers(ops)
 	siblings := c.siblings(ops)
 	counter := slices.ContainsFunc(ops, isIncr)
@@ -74,6 +91,31 @@ func (c *checker) key(ops []*Op) {
 		c.distinct(ops)
 	}
 }
+
+// mixed reports whether a key has seen writes of more than one family.
+func mixed(ops []*Op) bool {
+	families := 0
+	for _, kinds := range [][]Kind{{Set, Del}, {Incr}, {DPut, DDel}} {
+		if slices.ContainsFunc(ops, func(o *Op) bool { return slices.Contains(kinds, o.Kind) }) {
+			families++
+		}
+	}
+	return families > 1
+}
+
+// errors: no command of the workload deserves an error, other than those that
+// faults explain.
+func (c *checker) errors(ops []*Op) {
+	for _, o := range ops {
+		if strings.HasPrefix(o.Err, unexpected) || strings.HasPrefix(o.Err, "BADCONTEXT") ||
+			strings.HasPrefix(o.Err, "ERR") && !slices.ContainsFunc(explained, func(s string) bool { return strings.Contains(o.Err, s) }) {
+			c.report("an error that nothing explains", o)
+		}
+	}
+}
+
+// explained are errors of nodes that stop, and of full and broken disks.
+var explained = []string{"shutting down", "nothing was stored", "data directory failed", "too many siblings"}
 
 func isIncr(o *Op) bool    { return o.Kind == Incr }
 func isSibling(o *Op) bool { return o.Kind >= DGet }
@@ -109,9 +151,6 @@ func (c *checker) known(r *Op, writers map[string]*Op) {
 // made at the same time as that, or later. Of a DEL that found nothing, it is
 // "nothing" that was read.
 func (c *checker) plain(r *Op, ops []*Op, writers map[string]*Op) {
-	if !c.Quorums {
-		return
-	}
 	var sources []*Op // what may have led to the answer
 	if len(r.Values) > 0 {
 		sources = append(sources, writers[r.Values[0]])
@@ -147,7 +186,7 @@ func (o *Op) erases(r *Op) bool {
 // follows s; s is nil for the state before all writes.
 func (c *checker) superseded(s, r *Op, ops []*Op) *Op {
 	for _, w := range ops {
-		if w == s || !w.wrote() || !w.seenBy(r, c.N) || len(r.Values) == 0 && w.erases(r) {
+		if w == s || !w.wrote() || !c.sees(r, w) || len(r.Values) == 0 && w.erases(r) {
 			continue
 		}
 		if s == nil || s.settled() < never && w.Start > s.settled()+clockSlack {
@@ -173,7 +212,7 @@ func (c *checker) count(r *Op, ops []*Op) {
 	for _, o := range ops {
 		switch {
 		case o.Kind != Incr || o.Outcome == Failed || o.Start >= r.End && o != r:
-		case o == r, c.Quorums && o.seenBy(r, c.N):
+		case o == r, c.sees(r, o):
 			low, high = low+o.By, high+o.By
 		default:
 			low, high = low+min(o.By, 0), high+max(o.By, 0)

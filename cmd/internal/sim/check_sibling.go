@@ -90,11 +90,8 @@ func samePast(a, b version.Past) bool {
 // seen it is acknowledged; between that write's start and its acknowledgement
 // it may be either way.
 func (c *checker) register(r *Op, siblings []*sibling) {
-	if !c.Quorums {
-		return
-	}
 	for _, s := range siblings {
-		if !s.seenBy(r, c.N) {
+		if !c.sees(r, s.Op) {
 			continue
 		}
 		if !r.Got.Past.Contains(s.dot) {
@@ -105,7 +102,7 @@ func (c *checker) register(r *Op, siblings []*sibling) {
 			continue
 		}
 		there := slices.Contains(r.Values, s.Value)
-		if by := s.goneBefore(r, c.N); there && by != nil {
+		if by := c.goneBefore(s, r); there && by != nil {
 			c.report("a value is back that an acknowledged write had replaced", s.Op, by, r)
 		}
 		if !there && s.TTL == 0 && (s.first == nil || s.first.Start >= r.End) {
@@ -116,9 +113,9 @@ func (c *checker) register(r *Op, siblings []*sibling) {
 
 // goneBefore returns a write that replaced the sibling and that r must have
 // seen.
-func (s *sibling) goneBefore(r *Op, n int) *Op {
-	for w := range n {
-		if by := s.gone[w+1]; by != nil && by.seenBy(r, n) {
+func (c *checker) goneBefore(s *sibling, r *Op) *Op {
+	for _, w := range sortedKeys(s.gone) {
+		if by := s.gone[w]; c.sees(r, by) {
 			return by
 		}
 	}

@@ -21,9 +21,11 @@ import (
 func TestCheck(t *testing.T) {
 	datadriven.Walk(t, "testdata/check", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			rules := Rules{
-				N: 3, Quorums: !d.HasArg("sloppy"), Clocks: !d.HasArg("skewed"), Faultless: d.HasArg("faultless"),
+			rules := Rules{N: 3, Clocks: !d.HasArg("skewed"), Faultless: d.HasArg("faultless")}
+			if d.HasArg("sloppy") {
+				rules.From = never
 			}
+			d.MaybeScanArgs(t, "wiped", &rules.Wiped)
 			var ops []*Op
 			for i, line := range strings.Split(d.Input, "\n") {
 				o, err := parseOp(line)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,12 +41,14 @@ type Options struct {
 }
 
 // Cluster is a number of nodes, each with a host and a disk of its own. Its
-// methods are for one goroutine, of the bubble it was made in.
+// methods are for one goroutine of its bubble, apart from Names and Node.
 type Cluster struct {
 	Net *Network
 	Log *Log
 
-	opts  Options
+	opts Options
+
+	mu    sync.Mutex // for clients that look up nodes while others are added
 	nodes map[string]*Node
 	order []string // names in order of their first start
 }
@@ -70,10 +73,18 @@ func NewCluster(o Options) *Cluster {
 }
 
 // Names returns the nodes' names in order of their first start.
-func (c *Cluster) Names() []string { return slices.Clone(c.order) }
+func (c *Cluster) Names() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.order)
+}
 
 // Node returns a node by its name, nil if there is none.
-func (c *Cluster) Node(name string) *Node { return c.nodes[name] }
+func (c *Cluster) Node(name string) *Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes[name]
+}
 
 // Running reports whether the node is running.
 func (n *Node) Running() bool { return n.stopped != nil }
@@ -92,8 +103,10 @@ func (c *Cluster) Start(name string) error {
 	n := c.nodes[name]
 	if n == nil {
 		n = &Node{Name: name, Disk: NewDisk(name, c.opts.Seed), ip: fmt.Sprintf("127.0.0.%d", len(c.order)+1)}
+		c.mu.Lock()
 		c.nodes[name] = n
 		c.order = append(c.order, name)
+		c.mu.Unlock()
 	}
 	if n.Running() {
 		return fmt.Errorf("%s is running", name)
@@ -143,8 +156,8 @@ func (c *Cluster) Stop(name string) error {
 	n.cancel()
 	err := await(n.stopped)
 	n.stopped = nil
-	if open := c.Net.connsOf(n.host); err == nil && open > 0 {
-		err = fmt.Errorf("left %d connections open", open)
+	if open := c.Net.connsOf(n.host); err == nil && len(open) > 0 {
+		err = fmt.Errorf("left connections open: %s", strings.Join(open, ", "))
 	}
 	n.Disk.Crash(0)
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"github.com/dynaring/dynaring/storage/version"
 )
 
-// Kind is what a client did. A key sees kinds of one family only: Set, Get and
-// Del; or Incr and Get; or DPut, DDel and DGet.
+// Kind is what a client did. Most keys see kinds of one family only: Set, Get
+// and Del; or Incr and Get; or DPut, DDel, DGet and Get. Of others, only what
+// holds for every key is checked.
 type Kind uint8
 
 // The kinds of operations.
@@ -141,12 +142,6 @@ func (o *Op) settled() time.Duration {
 	return never
 }
 
-// seenBy reports whether the quorums of an acknowledged write and of a later
-// read share an owner, of n: whether the read must see the write.
-func (o *Op) seenBy(r *Op, n int) bool {
-	return o.Outcome == Acked && o.End < r.Start && o.W+r.R > n
-}
-
 // History is what all clients did, in the order in which they were answered.
 type History struct {
 	begin time.Time
@@ -177,7 +172,7 @@ func (h *History) Ops() []*Op {
 	return ops
 }
 
-// Keys returns the operations by key.
+// byKey returns the operations by key.
 func byKey(ops []*Op) map[string][]*Op {
 	keys := make(map[string][]*Op)
 	for _, o := range ops {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"net"
@@ -297,15 +298,16 @@ func sortedKeys[K interface{ ~int | ~string }, V any](m map[K]V) []K {
 	return keys
 }
 
-// connsOf returns how many connections a host has open.
-func (n *Network) connsOf(h *Host) int {
+// connsOf returns the connections that a host has open.
+func (n *Network) connsOf(h *Host) []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	open := 0
+	var open []string
 	for c := range n.mu.conns {
 		if c.local == h && !c.closed {
-			open++
+			open = append(open, fmt.Sprintf("%v→%v", c.laddr, c.raddr))
 		}
 	}
+	slices.Sort(open)
 	return open
 }

@@ -26,12 +26,27 @@ const (
 	maxFault = 6 * time.Second
 )
 
+// Chaos says what a plan may do besides cuts, crashes and stops.
+type Chaos struct {
+	Skews bool     // wall clocks
+	Disks bool     // that are full, and that break
+	Wipe  bool     // one node loses its disk, once
+	Join  []string // nodes that join the cluster
+}
+
 // Plan draws a schedule of faults that happens within the given time. Each
 // fault is undone, though maybe only when the next ones are there.
-func Plan(rng *rand.Rand, nodes, clients []string, length time.Duration, skews bool) []Step {
-	p := planner{rng: rng, nodes: nodes, clients: clients, busy: make(map[string]time.Duration)}
+func Plan(rng *rand.Rand, nodes, clients []string, length time.Duration, chaos Chaos) []Step {
+	p := planner{rng: rng, nodes: slices.Clone(nodes), clients: clients, chaos: chaos, busy: make(map[string]time.Duration)}
 	for p.at = between(rng, minGap, maxGap); p.at < length; p.at += between(rng, minGap, maxGap) {
-		p.draw(skews)
+		p.draw()
+	}
+	if chaos.Wipe {
+		p.wipe(length)
+	}
+	for _, name := range chaos.Join {
+		p.at = between(rng, 0, length)
+		p.do("start "+name, "")
 	}
 	slices.SortStableFunc(p.steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return p.steps
@@ -41,6 +56,7 @@ type planner struct {
 	rng     *rand.Rand
 	nodes   []string
 	clients []string
+	chaos   Chaos
 	at      time.Duration
 	busy    map[string]time.Duration // until when a node is down or frozen
 	steps   []Step
@@ -50,7 +66,7 @@ func (p *planner) pick(from []string) string { return from[p.rng.IntN(len(from))
 
 // pair picks two nodes, or now and then a client and a node.
 func (p *planner) pair() (a, b string) {
-	if p.rng.IntN(5) == 0 {
+	if len(p.nodes) == 1 || p.rng.IntN(5) == 0 {
 		return p.pick(p.clients), p.pick(p.nodes)
 	}
 	two := p.rng.Perm(len(p.nodes))[:2]
@@ -61,6 +77,9 @@ func (p *planner) pair() (a, b string) {
 func (p *planner) groups() string {
 	shuffled := slices.Clone(p.nodes)
 	p.rng.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	if len(shuffled) == 1 {
+		return shuffled[0] + "|" + p.pick(p.clients)
+	}
 	k := 1 + p.rng.IntN(len(shuffled)-1)
 	return strings.Join(shuffled[:k], " ") + "|" + strings.Join(shuffled[k:], " ")
 }
@@ -74,18 +93,22 @@ func (p *planner) do(fault, undo string) {
 	}
 }
 
-// node plans something that a node is the only one to suffer.
-func (p *planner) node(fault, undo string) {
+// node plans something that a node is the only one to suffer: each fault a
+// format for its name, and at the end what undoes them.
+func (p *planner) node(undo string, faults ...string) {
 	name := p.pick(p.nodes)
 	if p.busy[name] > p.at {
 		return
 	}
-	p.do(fmt.Sprintf(fault, name), fmt.Sprintf(undo, name))
+	for _, f := range faults[1:] {
+		p.steps = append(p.steps, Step{p.at + time.Microsecond, fmt.Sprintf(f, name)})
+	}
+	p.do(fmt.Sprintf(faults[0], name), fmt.Sprintf(undo, name))
 	p.busy[name] = p.steps[len(p.steps)-1].At + time.Millisecond
 }
 
-func (p *planner) draw(skews bool) {
-	switch draw := p.rng.IntN(100); {
+func (p *planner) draw() {
+	switch draw := p.rng.IntN(110); {
 	case draw < 10:
 		p.do("cut "+p.groups(), "heal")
 	case draw < 20:
@@ -98,20 +121,53 @@ func (p *planner) draw(skews bool) {
 		a, b := p.pair()
 		p.do("reset "+a+" "+b, "")
 	case draw < 65:
-		silent := [...]string{"", " silent"}[p.rng.IntN(2)]
-		p.node(fmt.Sprintf("crash %%s%s stays=%d", silent, 50*p.rng.IntN(3)), "start %s")
+		p.node("start %s", p.crash())
 	case draw < 72:
-		p.node("stop %s", "start %s")
+		p.node("start %s", "stop %s")
 	case draw < 82:
-		p.node("freeze %s", "thaw %s")
+		p.node("thaw %s", "freeze %s")
 	case draw < 90:
 		a, b := p.pair()
 		low := time.Duration(1+p.rng.IntN(100)) * time.Millisecond
 		p.do(fmt.Sprintf("slow %s %s %v %v", a, b, low, 3*low), fmt.Sprintf("slow %s %s %v %v", a, b, defaultMinDelay, defaultMaxDelay))
-	case draw < 95 || !skews:
+	case draw < 95:
 		a, b := p.pair()
 		p.do(fmt.Sprintf("loss %s %s %d", a, b, 10+p.rng.IntN(50)), fmt.Sprintf("loss %s %s 0", a, b))
 	default:
-		p.do(fmt.Sprintf("skew %s %v", p.pick(p.nodes), time.Duration(p.rng.IntN(20001)-10000)*time.Millisecond), "")
+		p.drawChaos()
 	}
+}
+
+func (p *planner) crash() string {
+	silent := [...]string{"", " silent"}[p.rng.IntN(2)]
+	return fmt.Sprintf("crash %%s%s stays=%d", silent, 50*p.rng.IntN(3))
+}
+
+func (p *planner) drawChaos() {
+	switch draw := p.rng.IntN(2); {
+	case draw == 0 && p.chaos.Skews:
+		p.do(fmt.Sprintf("skew %s %v", p.pick(p.nodes), time.Duration(p.rng.IntN(20001)-10000)*time.Millisecond), "")
+	case draw == 1 && p.chaos.Disks:
+		if p.rng.IntN(2) == 0 {
+			p.node("disk %s room", "disk %s full")
+		} else {
+			p.node("start %s", "disk %s break", p.crash())
+		}
+	}
+}
+
+// wipe has a node lose its disk. It does not happen to be down or frozen then,
+// nor does it go down before it can have got everything back.
+func (p *planner) wipe(length time.Duration) {
+	name := p.pick(p.nodes)
+	from := between(p.rng, 0, length)
+	p.steps = slices.DeleteFunc(p.steps, func(s Step) bool {
+		words := strings.Fields(s.Fault)
+		alone := slices.Contains([]string{"crash", "stop", "start", "freeze", "thaw", "disk"}, words[0])
+		return alone && words[1] == name
+	})
+	p.at = from
+	p.do(fmt.Sprintf(p.crash(), name), "")
+	p.steps = append(p.steps, Step{from + time.Microsecond, "wipe " + name})
+	p.steps = append(p.steps, Step{from + between(p.rng, minFault, maxFault), "start " + name})
 }

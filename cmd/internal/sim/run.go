@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,35 +13,67 @@ import (
 
 // Run is one random run. Everything in it follows from the seed; see Draw.
 type Run struct {
-	Seed     uint64
-	Nodes    int
-	Clients  int
-	Keys     int
-	Length   time.Duration // of the workload and its faults
-	Calm     bool          // without faults
-	Skews    bool          // wall clocks differ
-	SyncHigh time.Duration // the longest sync of a log
-	ClockMax int
+	Seed       uint64
+	Nodes      int
+	N, R, W    int
+	Durability string
+	Clients    int
+	Keys       int // of each family
+	Padding    int // of values
+	Length     time.Duration
+	Calm       bool // without faults
+	Chaos      Chaos
+	SyncHigh   time.Duration // the longest sync of a log
 }
 
-// Quorums of a run's clusters.
-const (
-	runN = 3
-	runR = 2
-	runW = 2
-)
+// manyPairs is a --clock-max that no run reaches: a clock that is cut cannot be
+// compared with what was written.
+const manyPairs = 1000
 
 // Draw returns the run of a seed.
 func Draw(seed uint64) Run {
 	rng := rand.New(rand.NewPCG(seed, 0))
+	oneIn := func(n int) bool { return rng.IntN(n) == 0 }
 	r := Run{
-		Seed: seed, Nodes: 3 + rng.IntN(3), Clients: 3 + rng.IntN(5), Keys: 1 + rng.IntN(4),
-		Length: 15 * time.Second, Calm: rng.IntN(10) == 0, Skews: rng.IntN(4) == 0, ClockMax: 1000,
+		Seed: seed, Nodes: 3 + rng.IntN(3), N: 3, R: 2, W: 2, Durability: "always",
+		Clients: 3 + rng.IntN(5), Keys: 1 + rng.IntN(4), Length: 15 * time.Second,
+		Calm: oneIn(12), Chaos: Chaos{Skews: oneIn(4), Disks: oneIn(4)},
 	}
-	if rng.IntN(3) > 0 {
+	if oneIn(4) {
+		q := [][3]int{{1, 1, 1}, {2, 1, 2}, {3, 1, 3}, {3, 3, 1}, {3, 1, 1}, {5, 3, 3}}[rng.IntN(6)]
+		r.N, r.R, r.W = q[0], q[1], q[2]
+	}
+	if oneIn(10) {
+		r.Durability = [...]string{"one", "interval"}[rng.IntN(2)]
+	}
+	if oneIn(8) {
+		r.Padding = 1 << (8 + rng.IntN(6))
+	}
+	if !oneIn(3) {
 		r.SyncHigh = time.Duration(1+rng.IntN(20)) * time.Millisecond
 	}
+	if oneIn(6) && r.Nodes >= r.N {
+		if oneIn(2) {
+			r.Chaos.Wipe = true
+		} else {
+			r.Chaos.Join = []string{"n6", "n7"}[:1+rng.IntN(2)]
+		}
+	}
 	return r
+}
+
+// rules returns what the laws promise in such a run.
+func (r Run) rules(end time.Duration) Rules {
+	rules := Rules{
+		N: min(r.N, r.Nodes), Clocks: !r.Chaos.Skews, Faultless: r.Calm, Durable: r.Durability == "always" || r.Calm,
+	}
+	if r.Chaos.Wipe {
+		rules.Wiped = 1
+	}
+	if !rules.Durable {
+		rules.From = never
+	}
+	return rules
 }
 
 // settle is how long repairs and stragglers get once the faults have ended.
@@ -59,7 +90,7 @@ type Result struct {
 // run to its end; the laws that were broken are in the result.
 func (r Run) Do(log *Log) (res Result, err error) {
 	c := NewCluster(Options{Seed: r.Seed, SyncLow: r.SyncHigh / 10, SyncHigh: r.SyncHigh, Configure: func(_ string, cfg *node.Config) {
-		cfg.N, cfg.R, cfg.W, cfg.ClockMax = runN, runR, runW, r.ClockMax
+		cfg.N, cfg.R, cfg.W, cfg.Durability, cfg.ClockMax = r.N, r.R, r.W, r.Durability, manyPairs
 	}})
 	c.Log = log
 	closed := false
@@ -78,6 +109,7 @@ func (r Run) Do(log *Log) (res Result, err error) {
 	}
 	h := NewHistory()
 	res.Steps, err = r.disturb(c, h)
+	end := h.Since()
 	if err == nil {
 		err = r.heal(c)
 	}
@@ -96,9 +128,9 @@ func (r Run) Do(log *Log) (res Result, err error) {
 	if err != nil {
 		return res, err
 	}
-	rules := Rules{N: runN, Quorums: true, Clocks: !r.Skews, Faultless: r.Calm}
+	rules := r.rules(end)
 	res.Broken = append(res.Broken, Check(rules, res.Ops)...)
-	res.Broken = append(res.Broken, Audit(disks, res.Ops)...)
+	res.Broken = append(res.Broken, Audit(rules, disks, res.Ops)...)
 	return res, nil
 }
 
@@ -110,13 +142,13 @@ func (r Run) disturb(c *Cluster, h *History) ([]Step, error) {
 		for i := range clients {
 			clients[i] = fmt.Sprintf("c%d", i+1)
 		}
-		steps = Plan(rand.New(rand.NewPCG(r.Seed, 1)), c.Names(), clients, r.Length, r.Skews)
+		steps = Plan(rand.New(rand.NewPCG(r.Seed, 1)), c.Names(), clients, r.Length, r.Chaos)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.Length)
 	defer cancel()
 	load := Workload{
-		Seed: r.Seed, Clients: r.Clients, Keys: r.Keys, R: runR, W: runW, N: runN,
-		MinThink: time.Millisecond, MaxThink: 20 * time.Millisecond, SkipTTL: r.Skews,
+		Seed: r.Seed, Clients: r.Clients, Keys: r.Keys, R: r.R, W: r.W, N: r.N, Padding: r.Padding,
+		MinThink: time.Millisecond, MaxThink: 20 * time.Millisecond, SkipTTL: r.Chaos.Skews,
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -156,13 +188,13 @@ func (r Run) heal(c *Cluster) error {
 // whether it then is the same everywhere.
 func (r Run) converge(c *Cluster, h *History) (broken []string, err error) {
 	time.Sleep(settle)
-	s := NewSession(c.Net.Host("reader", "127.0.2.2"), h, runR, runW)
+	s := NewSession(c.Net.Host("reader", "127.0.2.2"), h, r.R, r.W)
 	defer s.Close()
 	keys := sortedKeys(byKey(h.Ops()))
 	for _, name := range c.Names() {
 		s.Use(c.Node(name))
 		for _, key := range keys {
-			all, plain := &Op{Kind: DGet, Key: key, R: runN}, &Op{Kind: Get, Key: key}
+			all, plain := &Op{Kind: DGet, Key: key, R: r.N}, &Op{Kind: Get, Key: key}
 			s.Do(all, plain)
 			for _, o := range []*Op{all, plain} {
 				if o.Outcome != Acked {
@@ -178,7 +210,7 @@ func (r Run) converge(c *Cluster, h *History) (broken []string, err error) {
 			return broken, err
 		}
 		if differ != "" {
-			broken = append(broken, fmt.Sprintf("%s differs on its owners after reads at R=%d:\n    %s", key, runN, differ))
+			broken = append(broken, fmt.Sprintf("%s differs on its owners after reads at R=%d:\n    %s", key, r.N, differ))
 		}
 	}
 	return broken, nil
@@ -213,6 +245,6 @@ func differences(client *Client, key string) (string, error) {
 
 // String prints what the run is made of.
 func (r Run) String() string {
-	return "seed " + strconv.FormatUint(r.Seed, 10) + fmt.Sprintf(": %d nodes, %d clients, %d keys, calm=%v skews=%v sync≤%v",
-		r.Nodes, r.Clients, r.Keys, r.Calm, r.Skews, r.SyncHigh)
+	return fmt.Sprintf("seed %d: %d nodes, N/R/W %d/%d/%d, %s, %d clients, %d keys, values +%d, calm=%v, chaos=%+v, sync≤%v",
+		r.Seed, r.Nodes, r.N, r.R, r.W, r.Durability, r.Clients, r.Keys, r.Padding, r.Calm, r.Chaos, r.SyncHigh)
 }

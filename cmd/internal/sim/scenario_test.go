@@ -85,11 +85,11 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (s *scenario) start(t *testing.T, d *datadriven.TestData) error {
-	s.setup = Run{Seed: 1, Nodes: 3, ClockMax: 10}
-	n, r, w, siblings, durability, sync := runN, runR, runW, 128, "always", "0s"
+	s.setup = Run{Seed: 1, Nodes: 3, N: 3, R: 2, W: 2, Durability: "always"}
+	cfg, sync := node.DefaultConfig(), "0s"
 	for key, dest := range map[string]any{
-		"nodes": &s.setup.Nodes, "n": &n, "r": &r, "w": &w, "durability": &durability, "sync": &sync,
-		"clock-max": &s.setup.ClockMax, "max-siblings": &siblings,
+		"nodes": &s.setup.Nodes, "n": &s.setup.N, "r": &s.setup.R, "w": &s.setup.W, "durability": &s.setup.Durability, "sync": &sync,
+		"clock-max": &cfg.ClockMax, "max-siblings": &cfg.MaxSiblings,
 	} {
 		d.MaybeScanArgs(t, key, dest)
 	}
@@ -97,8 +97,9 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) error {
 	if err != nil {
 		return err
 	}
-	s.cluster = NewCluster(Options{Seed: 1, SyncLow: slow / 10, SyncHigh: slow, Configure: func(_ string, cfg *node.Config) {
-		cfg.N, cfg.R, cfg.W, cfg.Durability, cfg.ClockMax, cfg.MaxSiblings = n, r, w, durability, s.setup.ClockMax, siblings
+	s.cluster = NewCluster(Options{Seed: 1, SyncLow: slow / 10, SyncHigh: slow, Configure: func(_ string, c *node.Config) {
+		c.N, c.R, c.W, c.Durability = s.setup.N, s.setup.R, s.setup.W, s.setup.Durability
+		c.ClockMax, c.MaxSiblings = cfg.ClockMax, cfg.MaxSiblings
 	}})
 	s.history = NewHistory()
 	for i := range s.setup.Nodes {
@@ -212,7 +213,7 @@ func (s *scenario) local(key string) string {
 
 func (s *scenario) load(t *testing.T, d *datadriven.TestData) {
 	load := Workload{
-		Seed: 1, Clients: 4, Keys: 3, R: runR, W: runW, N: runN, MinThink: time.Millisecond, MaxThink: 20 * time.Millisecond,
+		Seed: 1, Clients: 4, Keys: 3, R: s.setup.R, W: s.setup.W, N: s.setup.N, MinThink: time.Millisecond, MaxThink: 20 * time.Millisecond,
 	}
 	length := "10s"
 	d.MaybeScanArgs(t, "clients", &load.Clients)
@@ -243,8 +244,9 @@ func (s *scenario) check() (string, error) {
 		return "", err
 	}
 	ops := s.history.Ops()
-	broken = append(broken, Check(Rules{N: runN, Quorums: true, Clocks: true}, ops)...)
-	broken = append(broken, Audit(disks, ops)...)
+	rules := s.setup.rules(0)
+	broken = append(broken, Check(rules, ops)...)
+	broken = append(broken, Audit(rules, disks, ops)...)
 	if len(broken) > 0 {
 		return strings.Join(broken, "\n") + "\n", nil
 	}

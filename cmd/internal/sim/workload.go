@@ -19,6 +19,7 @@ type Workload struct {
 	R, W               int // the nodes' own
 	N                  int
 	MinThink, MaxThink time.Duration
+	Padding            int // of values: up to so many spaces at their end
 	// SkipTTL leaves out values that expire, for clusters whose clocks differ.
 	SkipTTL bool
 }
@@ -38,7 +39,7 @@ func (w Workload) Run(ctx context.Context, c *Cluster, h *History) {
 	for i := range w.Clients {
 		name := fmt.Sprintf("c%d", i+1)
 		k := &worker{
-			Workload: w, cluster: c,
+			Workload: w, cluster: c, number: i,
 			session:  NewSession(c.Net.Host(name, fmt.Sprintf("127.0.1.%d", i+1)), h, w.R, w.W),
 			rng:      rand.New(rand.NewPCG(w.Seed, uint64(i))),
 			contexts: make(map[string][]version.Context),
@@ -54,6 +55,7 @@ type worker struct {
 	cluster  *Cluster
 	session  *Session
 	rng      *rand.Rand
+	number   int
 	contexts map[string][]version.Context // the last ones that it was told, by key
 	written  int
 }
@@ -104,19 +106,37 @@ func (k *worker) remember(o *Op) {
 // draw makes up the next operation.
 func (k *worker) draw() *Op {
 	key := fmt.Sprint(1 + k.rng.IntN(k.Keys))
-	switch k.rng.IntN(3) {
-	case 0:
+	switch draw := k.rng.IntN(10); {
+	case draw < 3:
 		return k.plain("s" + key)
-	case 1:
+	case draw < 6:
 		return k.sibling("r" + key)
-	default:
+	case draw < 9:
 		return k.counter("c" + key)
 	}
+	return k.mixed("m" + key)
 }
 
 func (k *worker) value() string {
 	k.written++
-	return fmt.Sprintf("%s.%d", k.session.Name, k.written)
+	return fmt.Sprintf("%s.%d%*s", k.session.Name, k.written, k.rng.IntN(k.Padding+1), "")
+}
+
+// mixed does anything to a key that holds numbers.
+func (k *worker) mixed(key string) *Op {
+	var o *Op
+	switch k.rng.IntN(3) {
+	case 0:
+		o = k.plain(key)
+	case 1:
+		o = k.sibling(key)
+	default:
+		o = k.counter(key)
+	}
+	if o.Value != "" {
+		o.Value = fmt.Sprintf("%d%06d000000", 1+k.number, k.written)
+	}
+	return o
 }
 
 func (k *worker) plain(key string) *Op {
@@ -125,10 +145,16 @@ func (k *worker) plain(key string) *Op {
 		return &Op{Kind: Get, Key: key}
 	case draw < 55:
 		return &Op{Kind: Del, Key: key}
-	case draw < 62 && !k.SkipTTL:
-		return &Op{Kind: Set, Key: key, Value: k.value(), TTL: time.Duration(20+k.rng.IntN(2000)) * time.Millisecond}
 	}
-	return &Op{Kind: Set, Key: key, Value: k.value()}
+	return &Op{Kind: Set, Key: key, Value: k.value(), TTL: k.ttl(15)}
+}
+
+// ttl draws the life of a value; 0 is for ever.
+func (k *worker) ttl(percent int) time.Duration {
+	if k.SkipTTL || !k.chance(percent) {
+		return 0
+	}
+	return time.Duration(20+k.rng.IntN(2000)) * time.Millisecond
 }
 
 func (k *worker) counter(key string) *Op {
@@ -152,7 +178,7 @@ func (k *worker) sibling(key string) *Op {
 	case draw < 58 && len(known) > 0:
 		return &Op{Kind: DDel, Key: key, Given: k.context(known)}
 	}
-	o := &Op{Kind: DPut, Key: key, Value: k.value()}
+	o := &Op{Kind: DPut, Key: key, Value: k.value(), TTL: k.ttl(5)}
 	if len(known) > 0 && !k.chance(5) {
 		o.Given = k.context(known)
 	}
