@@ -69,9 +69,10 @@ func TestMove(t *testing.T) {
 		b.crash(n2, 2)
 		n2.opts.Self.Addr = host(9) + ":7379"
 		n2 = b.start(9, n2.opts)
-		within(t, 20*time.Second, "n2 is seen at its new address", func() bool {
+		took := within(t, 10*time.Second, "n2 is seen at its new address", func() bool {
 			return agree(n1, n2, n3) && n1.View().Members["n2"].GossipAddr == gossipAddr(9)
 		})
+		t.Log("moving took", took)
 		stopAll(n1, n2, n3)
 	})
 }

@@ -25,6 +25,7 @@ const (
 	healMin     = 500 * time.Millisecond // before one of them is tried again, at first
 	healMax     = 4 * time.Second        // and later
 	healWidth   = 8                      // tried at once
+	introduce   = 10 * time.Second       // after a start, others are told who this is
 	updateLimit = 500 * time.Millisecond
 )
 
@@ -152,9 +153,13 @@ type retry struct {
 // heal tries members that are not alive, for ever.
 func (j *joiner) heal(ctx context.Context) error {
 	retries := map[string]retry{}
+	started := time.Now()
 	for {
 		v := j.g.View()
 		targets := j.due(v, retries)
+		if time.Since(started) < introduce {
+			targets = append(targets, j.anyAlive(v)...)
+		}
 		addrs := make([]string, len(targets))
 		group := errgroup.Group{}
 		group.SetLimit(healWidth)
@@ -211,6 +216,18 @@ func (j *joiner) due(v *View, retries map[string]retry) []string {
 		}
 	}
 	return out
+}
+
+// anyAlive returns the address of one other member that is alive. Whoever took
+// this node for alive at its last address takes it for dead after a while, and
+// only then listens to the new one: so after a start they are told repeatedly.
+func (j *joiner) anyAlive(v *View) []string {
+	for name, alive := range v.Alive { // in random order
+		if addr := v.Members[name].GossipAddr; alive && addr != "" && name != j.g.opts.Self.Name {
+			return []string{addr}
+		}
+	}
+	return nil
 }
 
 // astray returns a *ForeignError where this node is a cluster of its own while

@@ -26,7 +26,7 @@ const (
 	gossipDead      = 15 * time.Second
 	pushPullEvery   = 5 * time.Second
 	streamTimeout   = 2 * time.Second
-	reclaimDead     = time.Second // then a name may come back at another address
+	reclaimDead     = time.Millisecond // then a name may come back at another address
 	leaveTimeout    = 500 * time.Millisecond
 	bindAttempts    = 10   // for a port that is free for both TCP and UDP
 	packetSize      = 1400 // bytes
