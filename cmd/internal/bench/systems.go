@@ -68,7 +68,7 @@ func startAll(ctx context.Context, o options) (systems []system, stop func(), er
 	if err != nil {
 		return nil, stop, err
 	}
-	const port = 17100
+	const port = 6900 // away from the ports that a cluster derives from its own
 	systems = []system{{redconName, port}, {redisName, port + 1}}
 	err = errors.Join(
 		start("redcon.log", self, "-answer-from-nothing", fmt.Sprintf("127.0.0.1:%d", port)),

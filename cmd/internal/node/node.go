@@ -97,7 +97,8 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.coordinator = coordinator.New(coordinator.Options{
-		Self: n.cfg.Name, R: n.cfg.R, W: n.cfg.W, Timeout: n.cfg.Timeout, Logger: n.log.With("part", "coordinator"),
+		Self: n.cfg.Name, R: n.cfg.R, W: n.cfg.W, Timeout: n.cfg.Timeout, Now: n.deps.Now,
+		Logger: n.log.With("part", "coordinator"),
 	}, n.replica, &n.peers, views{n.gossip})
 	n.takeover = antientropy.NewTakeover(antientropy.Options{
 		Self: n.cfg.Name, W: n.cfg.W, Settle: 2 * n.cfg.Timeout, Logger: n.log.With("part", "takeover"),
@@ -232,6 +233,7 @@ func (n *Node) followMembership(ctx context.Context, p *peer.Peers) error {
 // serve answers another node. It runs on a connection's reader.
 func (n *Node) serve(req *peer.Request) {
 	switch {
+	case n.coordinator.Refuse(req):
 	case n.replica.Serve(req):
 	case req.Kind == replica.KindExec:
 		n.coordinator.ServeExec(req)
