@@ -50,8 +50,8 @@ type Update struct {
 	Key Key
 	// Decide, if set, computes the change from the cell as it is when the
 	// operation's turn comes (nil: never written) and the Unix time in ms. It
-	// runs on a lane: it must not block, nor keep cur's memory beyond need.
-	// Its error becomes Err, and nothing is written for this operation.
+	// runs on a lane: it must not block. Its error becomes Err, and nothing is
+	// written for this operation.
 	Decide func(cur *version.Cell, now int64) (Change, error)
 	Change Change // used as it is where Decide is nil
 

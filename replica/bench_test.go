@@ -105,6 +105,8 @@ func BenchmarkSet(b *testing.B) {
 func BenchmarkSetClients(b *testing.B) {
 	benchModes(b, func(b *testing.B, g *rig) {
 		clients(b, 50, func(int) func(int) { return setter(g) })
+		s := g.Stats()
+		b.ReportMetric(float64(s.Updates)/float64(s.Groups), "keys/commit")
 	})
 }
 

@@ -25,6 +25,11 @@ type pending struct {
 }
 
 func (g *group) reset() {
+	if len(g.pending) > 2*maxGroupOps {
+		// One enormous batch: clearing its table for every group after it
+		// would cost more than a new one.
+		g.pending, g.index = nil, make(map[uint64]int32)
+	}
 	clear(g.pending)
 	g.pending = g.pending[:0]
 	clear(g.index)
