@@ -137,61 +137,75 @@ func TestCacheStaleFill(t *testing.T) {
 	}
 }
 
-// TestCacheCoherence runs lanes and readers over a store that is a slice of
-// atomics, with so little room that rows come and go: a reader never sees a
-// row's number sink, nor one the store does not have yet.
+// shelf is a store made of atomics, with a cache in front of it.
+type shelf struct {
+	*cache
+	cells []*version.Cell // by number, less one
+	rows  [300]atomic.Uint64
+	high  [300]atomic.Uint64 // the highest number that was read
+}
+
+func (s *shelf) at(n uint64) *version.Cell {
+	if n == 0 {
+		return nil
+	}
+	return s.cells[n-1]
+}
+
+// read reads a row as a replica does.
+func (s *shelf) read(i int) uint64 {
+	k := s.testKey(i)
+	cell, ok, ticket := s.get(k)
+	if ok {
+		return numberOf(cell)
+	}
+	n := s.rows[i].Load()
+	runtime.Gosched()
+	s.fill(k, s.at(n), ticket)
+	return n
+}
+
+// write raises the numbers of a few of lane l's rows, or fails to, as a lane does.
+func (s *shelf) write(t *testing.T, rng *rand.Rand, l, lanes int) {
+	group := map[int]uint64{}
+	for range 1 + rng.IntN(4) {
+		i := rng.IntN(len(s.rows)/lanes)*lanes + l
+		if _, ok := group[i]; ok {
+			continue
+		}
+		cell, ok := s.open(s.testKey(i))
+		n := s.rows[i].Load()
+		if ok && numberOf(cell) != n {
+			t.Errorf("a lane found %d of row %d, which is at %d", numberOf(cell), i, n)
+		}
+		group[i] = n + 1
+	}
+	stored := rng.IntN(8) > 0
+	for i, n := range group {
+		if stored {
+			s.rows[i].Store(n)
+		}
+	}
+	for i, n := range group {
+		s.shut(s.testKey(i), s.at(n), stored)
+	}
+}
+
+// TestCacheCoherence runs lanes and readers with so little room that rows come
+// and go: a reader never sees a row's number sink, nor one the store does not
+// have yet.
 func TestCacheCoherence(t *testing.T) {
-	const rows, lanes, readers, rounds = 300, 2, 4, 4000
-	c := newCache(200 << 10)
-	cells := make([]*version.Cell, rounds*4)
-	for i := range cells {
-		cells[i] = numbered(t, uint64(i+1), 200)
-	}
-	var store, high [rows]atomic.Uint64 // numbers; high: the highest that was read
-	at := func(n uint64) *version.Cell {
-		if n == 0 {
-			return nil
-		}
-		return cells[n-1]
-	}
-	read := func(i int) uint64 {
-		k := c.testKey(i)
-		cell, ok, ticket := c.get(k)
-		if ok {
-			return numberOf(cell)
-		}
-		n := store[i].Load()
-		runtime.Gosched()
-		c.fill(k, at(n), ticket)
-		return n
+	const lanes, readers, rounds = 2, 4, 4000
+	s := &shelf{cache: newCache(200 << 10)}
+	for i := range rounds {
+		s.cells = append(s.cells, numbered(t, uint64(i+1), 200))
 	}
 	var wg sync.WaitGroup
 	for l := range lanes {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(l), 1))
 			for range rounds {
-				group := map[int]uint64{}
-				for range 1 + rng.IntN(4) {
-					i := rng.IntN(rows/lanes)*lanes + l
-					if _, ok := group[i]; ok {
-						continue
-					}
-					k := c.testKey(i)
-					cell, ok := c.open(k)
-					if n := store[i].Load(); ok && numberOf(cell) != n {
-						t.Errorf("a lane found %d of row %d, which is at %d", numberOf(cell), i, n)
-					}
-					group[i] = store[i].Load() + 1
-				}
-				failed := rng.IntN(8) == 0
-				for i, n := range group {
-					if !failed {
-						store[i].Store(n)
-					}
-				}
-				for i, n := range group {
-					c.shut(c.testKey(i), at(n), !failed)
-				}
+				s.write(t, rng, l, lanes)
 			}
 		})
 	}
@@ -199,23 +213,24 @@ func TestCacheCoherence(t *testing.T) {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(rd), 2))
 			for range rounds * 4 {
-				i := rng.IntN(rows)
-				before := high[i].Load()
-				n := read(i)
+				i := rng.IntN(len(s.rows))
+				high := &s.high[i]
+				before := high.Load()
+				n := s.read(i)
 				if n < before {
 					t.Errorf("row %d went back from %d to %d", i, before, n)
 				}
-				if now := store[i].Load(); n > now {
+				if now := s.rows[i].Load(); n > now {
 					t.Errorf("row %d read as %d before the store had it (%d)", i, n, now)
 				}
-				for h := high[i].Load(); n > h && !high[i].CompareAndSwap(h, n); h = high[i].Load() {
+				for h := high.Load(); n > h && !high.CompareAndSwap(h, n); h = high.Load() {
 				}
 			}
 		})
 	}
 	wg.Wait()
-	c.check(t)
-	if s := c.stats(); s.evictions == 0 || s.hits == 0 {
+	s.check(t)
+	if s := s.stats(); s.evictions == 0 || s.hits == 0 {
 		t.Errorf("the test evicted %d and hit %d times: it tested nothing", s.evictions, s.hits)
 	}
 }
