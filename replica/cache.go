@@ -50,15 +50,16 @@ type cache struct {
 }
 
 type shard struct {
-	mu    sync.Mutex
-	table map[uint64]*entry // two rows of one hash: the later takes the place
-	gates [gatesPerShard]gate
+	mu           sync.Mutex        // on one cache line with what a hit touches
+	table        map[uint64]*entry // two rows of one hash: the later takes the place
+	hits, misses uint64
 
 	newest, oldest, hand *entry // the hand moves from oldest to newest
 	spare                *entry // last evicted, to be used again
 	used, limit          int64
+	evictions            uint64
 
-	hits, misses, evictions uint64
+	gates [gatesPerShard]gate
 
 	_ [64]byte // keeps neighbours' mutexes off this cache line
 }
