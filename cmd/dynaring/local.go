@@ -155,9 +155,9 @@ func (a app) local(ctx context.Context, o localOptions) error {
 	if err != nil {
 		return fmt.Errorf("cannot find the program itself to start the nodes with: %w", err)
 	}
-	ctx, stop := untilSignal(ctx, a.stderr)
-	defer stop()
 	nodes := newFleet(a.stderr)
+	ctx, stop := untilSignal(ctx, func(text string) { nodes.out.line("dynaring: %s", text) })
+	defer stop()
 	for _, c := range configs {
 		if err := nodes.start(exe, c.Name, serveArgs(c), childEnv(os.Environ(), o.passed)); err != nil {
 			return errors.Join(err, nodes.stop(localStopTimeout))
@@ -171,7 +171,6 @@ func (a app) local(ctx context.Context, o localOptions) error {
 	}
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(a.stderr, "dynaring: stopping the nodes")
 		return nodes.stop(localStopTimeout)
 	case <-nodes.gone():
 		return errors.New("no node is left running: see above for what they said")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -53,13 +52,17 @@ func (a app) serve(ctx context.Context, s settings) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: s.logLevel}))
-	ctx, stop := untilSignal(ctx, a.stderr)
+	ctx, stop := untilSignal(ctx, func(text string) { log.Info(text) })
 	defer stop()
 	n, err := node.New(cfg, log)
 	if err != nil {
 		return err
 	}
-	return n.Run(ctx)
+	if err := n.Run(ctx); err != nil {
+		return err
+	}
+	log.Info("stopped cleanly")
+	return nil
 }
 
 // exitForced is the exit code after a second signal.
@@ -73,7 +76,7 @@ const parentGone = syscall.SIGUSR1
 // untilSignal returns a context that the first SIGTERM, SIGINT, SIGHUP (the
 // terminal is gone) or parentGone ends. A further SIGTERM or SIGINT ends the
 // process. Stop gives the signals back.
-func untilSignal(ctx context.Context, stderr io.Writer) (_ context.Context, stop func()) {
+func untilSignal(ctx context.Context, say func(string)) (_ context.Context, stop func()) {
 	// Without this, a log line after the reader of our stderr is gone would
 	// end the process in the middle of its clean stop.
 	signal.Ignore(syscall.SIGPIPE)
@@ -92,8 +95,11 @@ func untilSignal(ctx context.Context, stderr io.Writer) (_ context.Context, stop
 				return
 			case sig := <-signals:
 				if ctx.Err() != nil && (sig == syscall.SIGTERM || sig == os.Interrupt) {
-					fmt.Fprintln(stderr, "dynaring: stopping at once, as asked by a second signal")
+					say(fmt.Sprintf("stopping at once, as asked by a second signal (%v)", sig))
 					os.Exit(exitForced)
+				}
+				if ctx.Err() == nil {
+					say(fmt.Sprintf("stopping, as asked by a signal (%v)", sig))
 				}
 				cancel()
 			}

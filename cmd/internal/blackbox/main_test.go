@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // binary is the dynaring that the tests run, built once.
@@ -17,11 +20,17 @@ var binary string
 var root string
 
 func TestMain(m *testing.M) {
+	redis.SetLogger(silent{})
 	os.Exit(runTests(m))
 }
 
+// silent drops what go-redis prints of nodes that are down on purpose.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
 func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "dynaring-blackbox-")
+	dir, err := os.MkdirTemp("", "blackbox-")
 	if err == nil {
 		defer os.RemoveAll(dir)
 		err = build(dir)
@@ -39,7 +48,7 @@ func build(dir string) error {
 		return fmt.Errorf("go env GOMOD: %w", err)
 	}
 	root = filepath.Dir(strings.TrimSpace(string(mod)))
-	binary = filepath.Join(dir, "dynaring")
+	binary = filepath.Join(dir, "node-under-test")
 	args := []string{"build", "-o", binary, "-ldflags", "-X main.version=v0.0.0-blackbox"}
 	if raceEnabled {
 		args = append(args, "-race")

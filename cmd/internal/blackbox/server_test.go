@@ -110,7 +110,7 @@ func (s *server) terminate() {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
 	if code := s.wait(); code != 0 {
-		s.t.Fatalf("%s: exit code %d after SIGTERM, want 0", s.name, code)
+		s.t.Fatalf("%s: %v after SIGTERM, want exit status 0", s.name, s.cmd.ProcessState)
 	}
 }
 
@@ -126,7 +126,7 @@ func (s *server) alive() bool {
 // rdb returns a client of the node's plain view.
 func (s *server) rdb() *redis.Client {
 	if s.client == nil {
-		s.client = redis.NewClient(&redis.Options{Addr: s.addr(), Password: s.pass, MaxRetries: -1})
+		s.client = redis.NewClient(&redis.Options{Addr: s.addr(), Password: s.pass, MaxRetries: -1, DialerRetries: 1})
 		s.t.Cleanup(func() { s.client.Close() })
 	}
 	return s.client
