@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -65,15 +66,15 @@ func (d *Disk) Wipe() {
 	d.mu.full, d.mu.broken = false, nil
 }
 
-// SetSyncDelay sets how long a sync of a write-ahead log takes. Only those are
-// slow: others happen with locks held, of which synctest sees no end.
+// SetSyncDelay sets how long a sync of a write-ahead log takes.
 func (d *Disk) SetSyncDelay(low, high time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.low, d.mu.high = low, high
 }
 
-// SetFull makes the disk full, or gives it room again.
+// SetFull makes the disk full, or gives it room again. Logs can still be made
+// and ended: see diskFile.
 func (d *Disk) SetFull(full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,6 +85,7 @@ func (d *Disk) SetFull(full bool) {
 func (d *Disk) Break() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.mu.low, d.mu.high = 0, 0 // it will be closed: see diskFS.early
 	d.mu.broken = fmt.Errorf("disk of %s: %w", d.name, syscall.EIO)
 }
 
@@ -111,6 +113,9 @@ type diskFS struct {
 	vfs.FS
 	disk *Disk
 	mem  *vfs.MemFS
+
+	logs     atomic.Int32 // that were filled and changed for another
+	logBytes atomic.Int64 // in the newest log
 }
 
 // change runs op, which needs room if it grows the disk.
@@ -133,11 +138,18 @@ func (f *diskFS) open(name string, grows bool, open func() (vfs.File, error)) (f
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: file, fs: f, slow: strings.HasSuffix(name, ".log")}, nil
+	if isLog(name) {
+		if f.logBytes.Swap(0) > 0 {
+			f.logs.Add(1)
+		}
+	}
+	return &diskFile{File: file, fs: f, log: isLog(name)}, nil
 }
 
+func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
+
 func (f *diskFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.open(name, true, func() (vfs.File, error) { return f.FS.Create(name, c) })
+	return f.open(name, !isLog(name), func() (vfs.File, error) { return f.FS.Create(name, c) })
 }
 
 func (f *diskFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -181,20 +193,40 @@ func (f *diskFS) Unwrap() vfs.FS { return f.FS }
 // diskFile is a file opened for writing, or a directory.
 type diskFile struct {
 	vfs.File
-	fs   *diskFS
-	slow bool
+	fs  *diskFS
+	log bool
 }
 
+// early reports whether the newest log is surely not about to be changed for
+// the next one.
+//
+// What takes time, here or because the store waits until a full disk has room,
+// must not happen while Pebble holds a mutex that others wait for: to synctest
+// the bubble would stand still for ever. Pebble does so when it changes logs,
+// which is when its memory table is full; the first one holds initialTable
+// bytes, each later one twice as many as the one before. So a log is slow, and
+// lacks room, only as long as it has a third of that.
+func (f *diskFS) early() bool {
+	const initialTable = 256 << 10
+	return f.logBytes.Load() < initialTable/3<<min(f.logs.Load(), 4)
+}
+
+// grows reports whether writing more needs room.
+func (f *diskFile) grows() bool { return !f.log || f.fs.early() }
+
 func (f *diskFile) Write(p []byte) (n int, err error) {
-	err = f.fs.change(true, func() (err error) {
+	err = f.fs.change(f.grows(), func() (err error) {
 		n, err = f.File.Write(p)
+		if f.log {
+			f.fs.logBytes.Add(int64(n))
+		}
 		return err
 	})
 	return n, err
 }
 
 func (f *diskFile) WriteAt(p []byte, off int64) (n int, err error) {
-	err = f.fs.change(true, func() (err error) {
+	err = f.fs.change(f.grows(), func() (err error) {
 		n, err = f.File.WriteAt(p, off)
 		return err
 	})
@@ -214,7 +246,7 @@ func (f *diskFile) SyncTo(length int64) (full bool, err error) {
 }
 
 func (f *diskFile) sync(op func() error) error {
-	if f.slow {
+	if f.log && f.fs.early() {
 		if d := f.fs.disk.syncDelay(f.fs.mem); d > 0 {
 			time.Sleep(d)
 		}

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -19,7 +20,16 @@ var (
 
 // hang is how long a run may take in real time: a bubble in which somebody
 // waits with a lock held stands still for ever.
-const hang = 2 * time.Minute
+const hang = time.Minute
+
+// watch ends the program with all stacks if what hangs. It works outside of
+// bubbles only. stop ends the watch.
+func watch(what string) (stop func() bool) {
+	return time.AfterFunc(hang, func() {
+		debug.SetTraceback("all")
+		panic(what + " hangs")
+	}).Stop
+}
 
 // TestRandom runs random faults under a random load and checks the laws.
 func TestRandom(t *testing.T) {
@@ -29,8 +39,7 @@ func TestRandom(t *testing.T) {
 }
 
 func randomRun(t *testing.T, r Run) {
-	watchdog := time.AfterFunc(hang, func() { panic(fmt.Sprintf("%v: hangs", r)) })
-	defer watchdog.Stop()
+	defer watch(r.String())()
 	cryptotest.SetGlobalRandom(t, r.Seed)
 	log := new(Log)
 	var res Result

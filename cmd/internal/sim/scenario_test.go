@@ -35,8 +35,7 @@ import (
 //	    laws on what the clients of load did and on the disks
 func TestScenario(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenario", func(t *testing.T, path string) {
-		watchdog := time.AfterFunc(hang, func() { panic(path + " hangs") })
-		defer watchdog.Stop()
+		defer watch(path)()
 		cryptotest.SetGlobalRandom(t, 1)
 		synctest.Test(t, func(t *testing.T) {
 			s := &scenario{contexts: make(map[string]string), sessions: make(map[string]*Client)}
