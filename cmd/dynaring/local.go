@@ -35,6 +35,9 @@ const (
 	// localReadyTimeout bounds the wait for the cluster to answer.
 	localReadyTimeout = 60 * time.Second
 	localPollEvery    = 100 * time.Millisecond
+	// localFounderTimeout bounds the wait for n1 before the others are
+	// started, who would only complain that it does not answer yet.
+	localFounderTimeout = 5 * time.Second
 	// localStopTimeout bounds the wait for the nodes' clean stop.
 	localStopTimeout = 30 * time.Second
 )
@@ -158,9 +161,12 @@ func (a app) local(ctx context.Context, o localOptions) error {
 	nodes := newFleet(a.stderr)
 	ctx, stop := untilSignal(ctx, func(text string) { nodes.out.line("dynaring: %s", text) })
 	defer stop()
-	for _, c := range configs {
+	for i, c := range configs {
 		if err := nodes.start(exe, c.Name, serveArgs(c), childEnv(os.Environ(), o.passed)); err != nil {
 			return errors.Join(err, nodes.stop(localStopTimeout))
+		}
+		if i == 0 { // whom the others join
+			waitForFounder(ctx, c, nodes.running)
 		}
 	}
 	readyCtx, cancel := context.WithTimeout(ctx, localReadyTimeout)

@@ -31,6 +31,28 @@ func waitForCluster(ctx context.Context, configs []node.Config, running func(nam
 	}
 }
 
+// waitForFounder waits until the first node serves. Where it does not soon, the
+// others are started all the same: in a cluster that has been before they need
+// none in particular.
+func waitForFounder(ctx context.Context, c node.Config, running func(name string) bool) {
+	ctx, cancel := context.WithTimeout(ctx, localFounderTimeout)
+	defer cancel()
+	client := dial(c.Addr, c.RequirePass)
+	defer client.Close()
+	tick := time.NewTicker(localPollEvery)
+	defer tick.Stop()
+	for running(c.Name) {
+		if _, err := clusterStatus(ctx, client); err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // notReady lists the nodes that cannot be used yet with the reason; gone tells
 // that waiting will not help.
 func notReady(ctx context.Context, configs []node.Config, running func(name string) bool) (missing []string, gone bool) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -72,15 +73,16 @@ func text(value any) string {
 	return fmt.Sprint(value)
 }
 
-// table prints records as columns, under the keys met in them. Columns that
-// are empty throughout are left out.
+// table prints records as columns, in the order of the record that has the
+// most. Columns that are empty throughout are left out.
 func table(w io.Writer, rows [][]pair) error {
+	byLength := slices.Clone(rows)
+	slices.SortStableFunc(byLength, func(a, b []pair) int { return len(b) - len(a) })
 	var columns []string
-	seen := map[string]bool{}
-	for _, row := range rows {
+	for _, row := range byLength {
 		for _, p := range row {
-			if !seen[p.key] && text(p.value) != "" {
-				seen[p.key] = true
+			filled := func(row []pair) bool { return get(row, p.key) != "" }
+			if !slices.Contains(columns, p.key) && slices.ContainsFunc(rows, filled) {
 				columns = append(columns, p.key)
 			}
 		}
