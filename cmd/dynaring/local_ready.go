@@ -33,16 +33,14 @@ func waitForCluster(ctx context.Context, configs []node.Config, running func(nam
 
 // waitForFounder waits until the first node serves. Where it does not soon, the
 // others are started all the same: in a cluster that has been before they need
-// none in particular.
+// none in particular, and it may wait for them.
 func waitForFounder(ctx context.Context, c node.Config, running func(name string) bool) {
 	ctx, cancel := context.WithTimeout(ctx, localFounderTimeout)
 	defer cancel()
-	client := dial(c.Addr, c.RequirePass)
-	defer client.Close()
 	tick := time.NewTicker(localPollEvery)
 	defer tick.Stop()
 	for running(c.Name) {
-		if _, err := clusterStatus(ctx, client); err == nil {
+		if seesAll(ctx, c, 1) == nil {
 			return
 		}
 		select {
@@ -70,7 +68,7 @@ func notReady(ctx context.Context, configs []node.Config, running func(name stri
 
 // seesAll asks one node whether it serves, and whether all members do.
 func seesAll(ctx context.Context, c node.Config, want int) error {
-	client := dial(c.Addr, c.RequirePass)
+	client := dial(c.Addr, c.RequirePass) // a new one: it would remember a refusal for a second
 	defer client.Close()
 	status, err := clusterStatus(ctx, client)
 	if err != nil {
