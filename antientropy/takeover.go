@@ -183,17 +183,20 @@ func (t *Takeover) announce(coming []ring.Assignment) error {
 	return nil
 }
 
-// pull merges what the present owners of the range hold into this replica:
-// from as many of them as must be asked to meet every write acknowledged at W.
+// sources returns from how many of its present owners a slot must be pulled to
+// meet every write that W owners acknowledged. An owner that has lost its data
+// took its copies along, so W of the list's width is what counts, not W of
+// those that are left.
+func sources(p *ring.Preference, w int) int {
+	return min(len(p.Owners), max(1, p.Width-min(w, p.Width)+1))
+}
+
+// pull merges what the present owners of the range hold into this replica.
 func (t *Takeover) pull(ctx context.Context, slots ring.Range) error {
-	owners := t.members.View().Ring.Lookup(slots.Lo).Owners
-	need := max(1, len(owners)-min(t.opts.W, len(owners))+1)
-	if len(owners) == 0 {
-		need = 0
-	}
-	got := 0
+	p := t.members.View().Ring.Lookup(slots.Lo)
+	need, got := sources(p, t.opts.W), 0
 	var failed error
-	for _, owner := range owners {
+	for _, owner := range p.Owners {
 		if !t.peers.Up(owner) {
 			failed = errors.Join(failed, fmt.Errorf("%s is down", owner))
 			continue
