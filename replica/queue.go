@@ -9,7 +9,7 @@ const (
 	maxQueueBytes = 64 << 20
 	// A group is what one storage batch carries: larger ones cost latency and
 	// win nothing any more.
-	maxGroupOps   = 2048
+	maxGroupOps   = 256
 	maxGroupBytes = 4 << 20
 )
 

@@ -64,7 +64,7 @@ type Options struct {
 
 const (
 	defaultCacheBytes    = 64 << 20
-	defaultMemTableBytes = 64 << 20
+	defaultMemTableBytes = 8 << 20
 	minMemTableBytes     = 256 << 10
 
 	memTables    = 4    // in memory, the one written to included; then writes wait

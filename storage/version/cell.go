@@ -36,6 +36,21 @@ func NewCell(versions []Version, totals []Total) *Cell {
 	return c
 }
 
+// single is a cell and room for its only version: nearly every cell has one,
+// and then takes one allocation.
+type single struct {
+	Cell
+	one [1]Version
+}
+
+// newSingle returns the cell that holds v alone.
+func newSingle(v Version) *Cell {
+	c := &single{one: [1]Version{v}}
+	c.Versions = c.one[:]
+	c.encode()
+	return &c.Cell
+}
+
 // Bytes returns the cell's canonical encoding, not to be changed; nil for nil.
 func (c *Cell) Bytes() []byte {
 	if c == nil {
@@ -210,6 +225,9 @@ func (c *Cell) Highest(a Actor) uint64 {
 func (c *Cell) Context() Context {
 	if c == nil {
 		return Context{}
+	}
+	if len(c.Versions) == 1 && len(c.Totals) == 0 {
+		return Context{Past: c.Versions[0].Clock(), Totals: c.Versions[0].Seen}
 	}
 	var x Context
 	for i := range c.Versions {

@@ -205,10 +205,7 @@ func DecodeCell(b []byte) (*Cell, error) {
 		return nil, fmt.Errorf("%w: metadata of %d bytes in %d", ErrCorrupt, length, len(b))
 	}
 	meta := b[offsetMeta : offsetMeta+int(length)]
-	cell := &struct {
-		Cell
-		one [1]Version // nearly every cell has one version: one allocation
-	}{Cell: Cell{enc: b, digest: DigestOf(b)}}
+	cell := &single{Cell: Cell{enc: b, digest: DigestOf(b)}}
 	if xxhash.Sum64(meta) != cell.digest {
 		return nil, fmt.Errorf("%w: digest mismatch", ErrCorrupt)
 	}

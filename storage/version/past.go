@@ -79,6 +79,11 @@ func (p Past) With(d Dot, t Timestamp) Past {
 		return append(q, p[i:]...)
 	}
 	q := slices.Clone(p)
+	if pair := &q[i]; d.Counter == pair.Base+1 && len(pair.Extra) == 0 {
+		// Nearly every write: the actor's next one.
+		pair.Base, pair.Time = d.Counter, max(pair.Time, t)
+		return q
+	}
 	q[i] = unionPair(q[i], singlePair(d, t))
 	return q
 }

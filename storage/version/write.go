@@ -45,7 +45,7 @@ func (c *Cell) Put(m Mint, w Write) (next, delta *Cell, dot Dot, err error) {
 	} else if v.Value = w.Value; v.Value == nil {
 		v.Value = []byte{}
 	}
-	delta = NewCell([]Version{v}, nil)
+	delta = newSingle(v)
 	next = Merge(c, delta)
 	if c != nil && m.MaxSiblings > 0 && len(next.Versions) > max(m.MaxSiblings, len(c.Versions)) {
 		return nil, nil, Dot{}, fmt.Errorf("%w (the limit is %d)", ErrTooManySiblings, m.MaxSiblings)

@@ -14,7 +14,7 @@ const (
 	defaultRounds  = 5
 	defaultClients = 50
 	defaultSeconds = 1.0
-	keySpace       = 100_000
+	keySpace       = 10_000
 	valueBytes     = 64
 )
 
