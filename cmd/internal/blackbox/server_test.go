@@ -162,23 +162,40 @@ func (s *server) log() string {
 // shownLog is how much of a log a failed test prints.
 const shownLog = 8 << 10
 
+// dumpTime bounds how long a node may take to print its goroutines.
+const dumpTime = 10 * time.Second
+
+// cleanup ends the process, and tells what it had to say if the test failed: a
+// node that still runs then is asked for its goroutines.
 func (s *server) cleanup() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		<-s.exited
-	}
 	log := s.log()
 	for _, bad := range []string{"DATA RACE", "panic:", "fatal error:"} {
 		if strings.Contains(log, bad) {
 			s.t.Errorf("%s: its log holds %q", s.name, bad)
 		}
 	}
-	if s.t.Failed() {
-		if i := strings.Index(log, "DATA RACE"); i >= 0 {
-			log = log[i:min(i+shownLog, len(log))]
+	if s.cmd != nil {
+		if s.t.Failed() && s.alive() {
+			_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+			select {
+			case <-s.exited:
+			case <-time.After(dumpTime):
+			}
 		}
-		s.t.Logf("the log of %s ends:\n%s", s.name, log[max(0, len(log)-shownLog):])
+		_ = s.cmd.Process.Kill()
+		<-s.exited
 	}
+	if !s.t.Failed() {
+		return
+	}
+	kept := filepath.Join(os.TempDir(), "blackbox-failed-"+strings.ReplaceAll(s.t.Name(), "/", "-")+"-"+s.name+".log")
+	if err := os.WriteFile(kept, []byte(s.log()), 0o600); err != nil {
+		s.t.Log(err)
+	}
+	if i := strings.Index(log, "DATA RACE"); i >= 0 {
+		log = log[i:min(i+shownLog, len(log))]
+	}
+	s.t.Logf("the log of %s (all of it, and its goroutines: %s) ends:\n%s", s.name, kept, log[max(0, len(log)-shownLog):])
 }
 
 // Ports: every derived port stays below those that the kernel hands out.
