@@ -46,6 +46,8 @@ type Options struct {
 const (
 	// retryEvery is how long a takeover that failed waits before it resumes.
 	retryEvery = 500 * time.Millisecond
+	// warnAfter is the failures in a row from which on they are worth a warning.
+	warnAfter = 4
 	// callTimeout bounds one exchange with another node.
 	callTimeout = 5 * time.Second
 	// pageCells bounds one page of cells on its way.
@@ -101,14 +103,21 @@ func (t *Takeover) advance(slots, cells int) {
 // Run takes over whatever the ring assigns to this node, until ctx ends. What
 // fails is tried again.
 func (t *Takeover) Run(ctx context.Context) error {
+	failures := 0 // in a row
 	for ctx.Err() == nil {
 		changed := t.members.Changed()
 		coming := t.members.View().Ring.ComingOf(t.opts.Self)
 		var retry <-chan time.Time
 		if len(coming) > 0 {
 			if err := t.take(ctx, coming); err != nil && ctx.Err() == nil {
-				t.log.Warn("taking over slots is delayed, will try again", "err", err)
+				level := slog.LevelInfo // connections take a moment when a node starts
+				if failures++; failures >= warnAfter {
+					level = slog.LevelWarn
+				}
+				t.log.Log(ctx, level, "taking over slots is delayed, will try again", "err", err)
 				retry = time.After(retryEvery)
+			} else {
+				failures = 0
 			}
 		}
 		select {

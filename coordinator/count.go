@@ -22,7 +22,8 @@ type share struct {
 
 // Count returns how many keys of the cluster are alive, each slot counted
 // once, by one present owner that can be reached: what that replica knows. It
-// fails with *NoQuorumError where a slot has none, and with ErrLoading.
+// fails with *NoQuorumError where fewer than R of a slot's can be, as a read
+// would, and with ErrLoading.
 func (c *Coordinator) Count(ctx context.Context) (int64, error) {
 	v := c.views.View()
 	if v.Ring == nil {
@@ -62,13 +63,14 @@ func (c *Coordinator) plan(v *View, ranges []ring.Range, failed []string) ([]sha
 			hi = int(stretch(v.Ring, uint16(lo), r.Hi))
 			p := v.Ring.Lookup(uint16(lo))
 			usable := c.reachable(nil, v, c.others(v.Ring, p))
-			usable = slices.DeleteFunc(usable, func(n string) bool { return slices.Contains(failed, n) })
-			if slices.Contains(p.Owners, c.opts.Self) && !slices.Contains(failed, "") {
+			if slices.Contains(p.Owners, c.opts.Self) {
 				usable = slices.Insert(usable, 0, "")
 			}
-			if len(usable) == 0 {
+			got, need := len(usable), quorum(0, c.opts.R, p.Width)
+			usable = slices.DeleteFunc(usable, func(n string) bool { return slices.Contains(failed, n) })
+			if got < need || len(usable) == 0 {
 				c.counters.noQuorum.Add(1)
-				return nil, &NoQuorumError{Op: "count", Need: 1}
+				return nil, &NoQuorumError{Op: "count", Need: need, Got: min(got, len(usable))}
 			}
 			if n := len(shares); n > 0 && int(shares[n-1].slots.Hi)+1 == lo && slices.Contains(usable, shares[n-1].node) {
 				shares[n-1].slots.Hi = uint16(hi)

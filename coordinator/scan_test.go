@@ -158,7 +158,20 @@ func TestCount(t *testing.T) {
 		}
 		r.setFate(func(_, _ string, _ uint8) fate { return fate{refuse: peer.ErrOverloaded} })
 		_, err := r.nodes["n1"].Count(context.Background())
-		quorumError(t, err, 1, 0)
+		quorumError(t, err, 2, 0)
+	})
+}
+
+// With fewer than R owners in reach nobody knows how many keys there are.
+func TestCountNeedsR(t *testing.T) {
+	bubble(t, 3, Options{}, func(r *rig) {
+		r.setDown("n2", true)
+		if _, err := r.nodes["n1"].Count(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		r.setDown("n3", true)
+		_, err := r.nodes["n1"].Count(context.Background())
+		quorumError(t, err, 2, 1)
 	})
 }
 

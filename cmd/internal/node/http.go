@@ -103,9 +103,35 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	counter("read_repairs_failed_total", "Repairs of cells that failed.", c.RepairsFailed)
 	counter("read_repairs_dropped_total", "Repairs given up because too many waited.", c.RepairsDropped)
 
+	m.collectPeers(out)
 	v := m.node.gossip.View()
 	gauge("members", "Members of the cluster.", float64(len(v.Members)))
 	gauge("members_alive", "Members that the gossip believes to be alive.", float64(len(v.Alive)))
 	p := m.node.takeover.Progress()
 	gauge("takeover_slots", "Slots that this node is coming to own.", float64(p.Slots-p.Pulled))
+}
+
+// collectPeers sends what is known of each connection that this node dialled.
+func (m *metrics) collectPeers(out chan<- prometheus.Metric) {
+	labels := []string{"peer", "class"}
+	up := prometheus.NewDesc("dynaring_peer_up", "Whether the connection to the peer can be used.", labels, nil)
+	latency := prometheus.NewDesc("dynaring_peer_latency_seconds", "Moving average of the peer's replies.", labels, nil)
+	queued := prometheus.NewDesc("dynaring_peer_queued_bytes", "Bytes waiting to be written to the peer.", labels, nil)
+	timeouts := prometheus.NewDesc("dynaring_peer_timeouts", "Calls of this connection without a reply in time.", labels, nil)
+	for _, s := range m.node.peers.stats() {
+		if s.Accepted {
+			continue
+		}
+		send := func(d *prometheus.Desc, v float64) {
+			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, s.Name, s.Class.String())
+		}
+		usable := 0.0
+		if s.Connected && !s.Suspect {
+			usable = 1
+		}
+		send(up, usable)
+		send(latency, s.Latency.Seconds())
+		send(queued, float64(s.QueuedBytes))
+		send(timeouts, float64(s.Timeouts))
+	}
 }

@@ -26,20 +26,7 @@ func (l *latePeers) Up(name string) bool {
 	return p != nil && p.Up(name)
 }
 
-func (l *latePeers) Latency(name string) time.Duration {
-	if p := l.now.Load(); p != nil {
-		return p.Latency(name)
-	}
-	return 0
-}
-
-func (l *latePeers) LateAfter(name string) time.Duration {
-	if p := l.now.Load(); p != nil {
-		return p.LateAfter(name)
-	}
-	return 0
-}
-
+// stats describes every connection.
 func (l *latePeers) stats() []peer.Stats {
 	if p := l.now.Load(); p != nil {
 		return p.Stats()
