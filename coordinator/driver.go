@@ -74,6 +74,21 @@ func (c *Coordinator) deadline(ctx context.Context, now time.Time) time.Time {
 	return end
 }
 
+// What a request that carries much is given beyond its bound: no disk or
+// network that a node lives on is slower, and what is smaller needs nothing.
+const (
+	slowestBytes = 16 << 20 // a second
+	smallRequest = 1 << 20  // bytes
+)
+
+// allowance returns how much longer a request of n bytes may take.
+func allowance(n int) time.Duration {
+	if n < smallRequest {
+		return 0
+	}
+	return time.Duration(n) * time.Second / slowestBytes
+}
+
 // quorum returns how many owners a request needs: what it asks for, or the
 // node's own quorum, but never more than the list is wide.
 func quorum(asked, own, width int) int {

@@ -20,7 +20,13 @@ import (
 // other.
 func (c *Coordinator) Forward(ctx context.Context, node string, x *Exec) {
 	d := c.forwarder()
-	d.ctx, d.x, d.deadline = ctx, x, c.deadline(ctx, time.Now())
+	d.ctx, d.x = ctx, x
+	size := 0
+	for i := range x.Commands {
+		size += execSize(&x.Commands[i])
+	}
+	// It is carried twice: to the owner, and from there to the others.
+	d.deadline = c.deadline(ctx, time.Now()).Add(2 * allowance(size))
 	d.commands = slices.Grow(d.commands[:0], len(x.Commands))[:len(x.Commands)]
 	clear(d.commands)
 	d.open = len(x.Commands)

@@ -26,15 +26,18 @@ type writeLeg struct {
 // applied sends what the operations wrote to the other owners. It runs on a
 // lane.
 func (d *writeDriver) applied() {
+	size := 0
 	for n := range d.batch.Ops {
 		if op := &d.batch.Ops[n]; op.Err == nil && op.Delta != nil {
 			u := &d.units[d.ops[n].unit]
 			u.cell = version.Merge(u.cell, op.Delta)
+			size += len(op.Delta.Bytes())
 		}
 	}
 	d.mu.Lock()
+	d.deadline = d.deadline.Add(allowance(size))
 	if d.overdue { // it was held up here: the others still get time to answer
-		d.deadline = time.Now().Add(d.c.opts.Timeout / 4)
+		d.deadline = time.Now().Add(d.c.opts.Timeout/4 + allowance(size))
 	}
 	d.mu.Unlock()
 	for g := range d.groups {
@@ -140,11 +143,13 @@ func (l *writeLeg) part(err error) {
 	}
 }
 
-// answer counts an owner's answer. d.mu is held.
+// answer counts an owner's answer. A quorum that is missed is no outcome yet:
+// the caller is told on how many owners the write is, so the others that were
+// asked are waited for. d.mu is held.
 func (d *writeDriver) answer(g, pos int, ok bool) {
 	group := &d.groups[g]
 	now := group.tally.answer(pos, ok)
-	if group.result != pending || now == pending {
+	if group.result != pending || now == pending || now == failed && group.tally.waiting()&group.tally.voters != 0 {
 		return
 	}
 	group.result = now

@@ -16,10 +16,10 @@ import (
 // outcome: stored on W present owners, this node among them or not, or why
 // not. Whoever answers later is still listened to in the background.
 //
-// It returns within the request's bound, or ctx's if that is earlier; only
-// while the local replica itself is held up, between taking an operation and
-// deciding it, does it wait longer, because nobody could say what becomes of
-// the operation.
+// It returns within the request's bound, or ctx's if that is earlier, and an
+// allowance for large values beyond; only while the local replica itself is
+// held up, between taking an operation and deciding it, does it wait longer,
+// because nobody could say what becomes of the operation.
 func (c *Coordinator) Write(ctx context.Context, writes []Write) {
 	v := c.views.View()
 	d := c.writer()
@@ -192,6 +192,7 @@ func (d *writeDriver) group(v *View, p *ring.Preference, need int) int {
 		}
 	}
 	g.tally = newTally(need, bit(1+g.present)-1)
+	g.tally.ask(0)
 	return len(d.groups) - 1
 }
 
