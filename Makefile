@@ -63,7 +63,7 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: bench
-bench: build ## Compare with redis-server and with redcon answering from nothing
+bench: deps build ## Compare with redis-server and with redcon answering from nothing
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS)
 
 .PHONY: clean

@@ -31,14 +31,17 @@ func TestCallAndReply(t *testing.T) {
 			if o := <-c; o.err != nil || o.body != fmt.Sprint("re: ", i) {
 				t.Fatalf("call %d: %+v", i, o)
 			}
-			if seen[i] != fmt.Sprint(i) {
-				t.Fatalf("request %d was %q: not in order", i, seen[i])
+		}
+		synctest.Wait() // the handler is done with seen
+		for i, body := range seen {
+			if body != fmt.Sprint(i) {
+				t.Fatalf("request %d was %q: not in order", i, body)
 			}
 		}
 		if o := <-start(t, b, "a", "the other way", 500); o.err != nil || o.body != "the other way" {
 			t.Errorf("%+v", o)
 		}
-		if s := dialledStats(t, a, "b", Foreground); s.FramesOut < 100 || s.Writes > 10 || s.FramesIn < 100 {
+		if s := dialledStats(t, a, "b", Foreground); s.FramesOut < 100 || s.Writes > s.FramesOut/2 || s.FramesIn < 100 {
 			t.Errorf("frames were not coalesced: %+v", s)
 		}
 		if a.LateAfter("b") < a.Latency("b") || a.Latency("b") == 0 {
