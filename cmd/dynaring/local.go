@@ -49,10 +49,10 @@ var perNode = []string{
 }
 
 func (a app) localCommand() *ffcli.Command {
-	var o localOptions
+	o := localOptions{nodes: 3, port: 7001}
 	fs := flag.NewFlagSet("dynaring local", flag.ContinueOnError)
-	fs.IntVar(&o.nodes, "nodes", 3, "`NUMBER` nodes, named n1, n2, …")
-	fs.IntVar(&o.port, "port", 7001, "`PORT` n1's port for Redis clients; the others follow")
+	fs.Var((*number)(&o.nodes), "nodes", "`NUMBER` nodes, named n1, n2, …")
+	fs.Var((*number)(&o.port), "port", "`PORT` n1's port for Redis clients; the others follow")
 	fs.StringVar(&o.dir, "dir", "dynaring-data", "`DIR` where the data is, one folder a node")
 	serve := flag.NewFlagSet("", flag.ContinueOnError)
 	o.serve.register(serve)
@@ -117,6 +117,25 @@ func (o localOptions) configs() ([]node.Config, error) {
 	return all, nil
 }
 
+// portsFree returns an error that names the first address that somebody has
+// already. Nothing may be started then: beside another cluster on the same
+// ports, nodes of this one would join that one.
+func portsFree(configs []node.Config) error {
+	for _, c := range configs {
+		for _, at := range []struct{ flag, addr string }{
+			{"--addr", c.Addr}, {"--cluster-addr", c.ClusterAddr}, {"--peer-addr", c.PeerAddr},
+			{"--gossip-addr", c.GossipAddr}, {"--http-addr", c.HTTPAddr},
+		} {
+			l, err := net.Listen("tcp", at.addr)
+			if err != nil {
+				return fmt.Errorf("%s's %s: %w: does another cluster run on this machine? stop it, or choose another --port", c.Name, at.flag, err)
+			}
+			l.Close()
+		}
+	}
+	return nil
+}
+
 // serveArgs returns the command line of one node. Every flag that differs
 // between nodes is set, so that nothing in the environment can make two nodes
 // the same.
@@ -152,6 +171,9 @@ func childEnv(env, passed []string) []string {
 func (a app) local(ctx context.Context, o localOptions) error {
 	configs, err := o.configs()
 	if err != nil {
+		return err
+	}
+	if err := portsFree(configs); err != nil {
 		return err
 	}
 	exe, err := os.Executable()

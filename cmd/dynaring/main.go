@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -42,6 +43,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
+// wordings are what the flag libraries say of a bad value, and how it is put
+// here: the flag, variable or line as the user wrote it comes first.
+var wordings = []struct {
+	said   *regexp.Regexp
+	better string
+}{
+	{regexp.MustCompile(`invalid value ("(?s:.*)") for flag -([\w-]+): `), "--$2 $1: "},
+	{regexp.MustCompile(`error setting flag "[\w-]+" from environment variable "(\w+)": `), "$1: "},
+	{regexp.MustCompile(`error setting flag "([\w-]+)" from config file: `), "$1: "},
+	{regexp.MustCompile(`config file flag (".*") not defined in flag set`), "there is no flag $1"},
+}
+
 // explain words an error for somebody at a terminal: every line of a joined
 // error on its own, without what the flag libraries put in front.
 func explain(err error) string {
@@ -50,6 +63,9 @@ func explain(err error) string {
 		text = strings.TrimPrefix(text, noise)
 	}
 	text = strings.Replace(text, "flag provided but not defined: -", "there is no flag --", 1)
+	for _, w := range wordings {
+		text = w.said.ReplaceAllString(text, w.better)
+	}
 	if lines := strings.Split(text, "\n"); len(lines) > 1 {
 		return "several things are wrong:\n  " + strings.Join(lines, "\n  ")
 	}

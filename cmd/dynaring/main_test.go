@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,6 +22,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// `local` starts its nodes as this very program: under test, too, that must
+	// be a node, and never the tests once more.
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		main()
+		return
+	}
 	testscript.Main(m, map[string]func(){"dynaring": main})
 }
 
@@ -277,4 +284,38 @@ func TestConfigurationDocument(t *testing.T) {
 			t.Errorf("--%s: the row says default %q, it is %s", f.Name, row[1], f.DefValue)
 		}
 	})
+}
+
+// Where another program has one of the ports, no node is started: with two
+// clusters on the same ports, nodes of the one would join the other.
+func TestLocalWantsItsPortsFree(t *testing.T) {
+	taken, err := net.Listen("tcp", net.JoinHostPort(localHost, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	var s settings
+	s.register(flag.NewFlagSet("", flag.ContinueOnError))
+	for what, o := range map[string]localOptions{
+		"n1's --addr":        {nodes: 1, port: port, serve: s},
+		"n2's --addr":        {nodes: 2, port: port - 1, serve: s},
+		"n1's --gossip-addr": {nodes: 1, port: port - 1000, serve: s},
+	} {
+		configs, err := o.configs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := portsFree(configs); err == nil || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "--port") {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	taken.Close()
+	configs, err := localOptions{nodes: 1, port: port, serve: s}.configs()
+	if err == nil {
+		err = portsFree(configs)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // yesNo is a flag in redis.conf's spelling.
@@ -27,6 +28,34 @@ func (v *yesNo) Set(s string) error {
 	default:
 		return errors.New("use yes or no")
 	}
+	return nil
+}
+
+// number is a flag of a whole number.
+type number int
+
+func (v *number) String() string { return strconv.Itoa(int(*v)) }
+
+func (v *number) Set(s string) error {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
+		return errors.New("write a whole number")
+	}
+	*v = number(n)
+	return nil
+}
+
+// period is a flag of a time span.
+type period time.Duration
+
+func (v *period) String() string { return time.Duration(*v).String() }
+
+func (v *period) Set(s string) error {
+	d, err := time.ParseDuration(strings.TrimSpace(s))
+	if err != nil {
+		return errors.New("write a time as 500ms or 2s")
+	}
+	*v = period(d)
 	return nil
 }
 
