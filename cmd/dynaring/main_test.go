@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/peterbourgon/ff/v3"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -223,13 +226,31 @@ func TestTableLeavesEmptyColumnsOut(t *testing.T) {
 	}
 }
 
-// TestFleet starts this test binary's shell stand-ins: what matters is who is
-// told, and that nothing is left running.
+// lockedBuffer is a buffer that is read while others write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// The nodes of this fleet are shells: what matters is who is told, and that
+// nothing is left running.
 func TestFleetTellsOfADeathAndStopsTheOthers(t *testing.T) {
-	var log bytes.Buffer
+	var log lockedBuffer
 	f := newFleet(&log)
 	for name, script := range map[string]string{
-		"n1": "echo up; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done",
+		"n1": "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done",
 		"n2": "echo no; exit 3",
 	} {
 		if err := f.start("/bin/sh", name, []string{"-c", script}, os.Environ()); err != nil {
@@ -240,6 +261,9 @@ func TestFleetTellsOfADeathAndStopsTheOthers(t *testing.T) {
 		if c.name == "n2" {
 			<-c.done
 		}
+	}
+	for !strings.Contains(log.String(), "n1 | up\n") { // its trap is set by then
+		time.Sleep(time.Millisecond)
 	}
 	if f.running("n2") || !f.running("n1") {
 		t.Fatalf("running: n1 %v, n2 %v", f.running("n1"), f.running("n2"))
@@ -289,14 +313,25 @@ func TestConfigurationDocument(t *testing.T) {
 // Where another program has one of the ports, no node is started: with two
 // clusters on the same ports, nodes of the one would join the other.
 func TestLocalWantsItsPortsFree(t *testing.T) {
-	taken, err := net.Listen("tcp", net.JoinHostPort(localHost, "0"))
+	var s settings
+	s.register(flag.NewFlagSet("", flag.ContinueOnError))
+	// Below the ports that the kernel hands out, so that nobody gets one of
+	// the derived ports meanwhile.
+	port := 11000
+	for ; ; port += 7 {
+		configs, err := localOptions{nodes: 3, port: port - 1, serve: s}.configs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if portsFree(configs) == nil {
+			break
+		}
+	}
+	taken, err := net.Listen("tcp", net.JoinHostPort(localHost, strconv.Itoa(port)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
-	var s settings
-	s.register(flag.NewFlagSet("", flag.ContinueOnError))
 	for what, o := range map[string]localOptions{
 		"n1's --addr":        {nodes: 1, port: port, serve: s},
 		"n2's --addr":        {nodes: 2, port: port - 1, serve: s},
