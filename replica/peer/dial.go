@@ -125,7 +125,7 @@ func (p *Peers) connect(ctx context.Context, r *remote, class Class) (bool, erro
 	}
 	defer p.remove(l)
 	lane := &r.lanes[class]
-	lane.link.Store(l)
+	lane.connected(l)
 	defer lane.link.CompareAndSwap(l, nil)
 	if ctx.Err() != nil { // who cancelled may have looked before the link was there
 		l.fail(errRemoved)
@@ -138,9 +138,28 @@ func (p *Peers) connect(ctx context.Context, r *remote, class Class) (bool, erro
 func (p *Peers) pokeDialler(name string) {
 	if r := (*p.table.Load())[name]; r != nil {
 		for i := range r.lanes {
-			if r.lanes[i].link.Load() == nil {
-				signal(r.lanes[i].poke)
-			}
+			r.lanes[i].tryNow()
 		}
+	}
+}
+
+// connected makes l the lane's link. A poke from before has its answer in it:
+// left over, it would cancel the pause after the link ends.
+func (n *lane) connected(l *link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.link.Store(l)
+	select {
+	case <-n.poke:
+	default:
+	}
+}
+
+// tryNow ends the pause, or the next one, of a lane that is not connected.
+func (n *lane) tryNow() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.link.Load() == nil {
+		signal(n.poke)
 	}
 }

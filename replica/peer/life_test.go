@@ -59,6 +59,37 @@ func TestPeerThatShowsUpIsDialled(t *testing.T) {
 	})
 }
 
+// A peer that showed up while it was being dialled has had its dial: when that
+// connection ends, the pause is kept.
+func TestPokeEndsWithTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		var a *Peers
+		a, _ = n.node(t, "a", nil, func(o *Options) {
+			o.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+				a.pokeDialler(addr)
+				return n.dial(ctx, addr)
+			}
+		})
+		n.node(t, "b", nil)
+		a.SetPeers(map[string]string{"b": "b"})
+		synctest.Wait()
+		if !a.Up("b") || n.dialled("b") != classes {
+			t.Fatalf("dialled %d times: %+v", n.dialled("b"), a.Stats())
+		}
+		n.cut()
+		synctest.Wait()
+		if a.Up("b") || n.dialled("b") != classes {
+			t.Errorf("dialled %d times: no pause after a lost connection", n.dialled("b"))
+		}
+		time.Sleep(backoffMin)
+		synctest.Wait()
+		if !a.Up("b") {
+			t.Error("not connected again")
+		}
+	})
+}
+
 func TestRefusedPeerSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
@@ -80,10 +111,7 @@ func TestNewerConnectionReplacesOlder(t *testing.T) {
 		old := n.raw(t, "b", "a", Bulk)
 		n.raw(t, "b", "a", Foreground)
 		n.raw(t, "b", "a", Bulk)
-		if _, err := old.Read(make([]byte, 1)); err == nil {
-			t.Error("the older one lives")
-		}
-		synctest.Wait()
+		closedByNow(t, old)
 		if s := b.Stats(); len(s) != 2 || s[0].Class == s[1].Class {
 			t.Errorf("%+v", s)
 		}
@@ -223,11 +251,8 @@ func TestChurn(t *testing.T) {
 		}
 		churn(t, n, nodes, names, addrs)
 	})
-	for range 100 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	if eventually(func() bool { return runtime.NumGoroutine() <= before }) {
+		return
 	}
 	buf := make([]byte, 1<<20)
 	t.Errorf("%d goroutines before, now:\n%s", before, buf[:runtime.Stack(buf, true)])
@@ -275,7 +300,10 @@ func churn(t *testing.T, n *network, nodes []*Peers, names []string, addrs map[s
 			})
 		}
 	}
-	for range 40 {
+	for round := range 1000 {
+		if round >= 30 && ok.Load() > 0 && failed.Load() > 0 {
+			break
+		}
 		time.Sleep(rand.N(40 * time.Millisecond))
 		switch rand.N(4) {
 		case 0:
@@ -291,12 +319,7 @@ func churn(t *testing.T, n *network, nodes []*Peers, names []string, addrs map[s
 	}
 	close(stop)
 	wg.Wait()
-	for range 200 {
-		if answered.Load() == made.Load() {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually(func() bool { return answered.Load() == made.Load() })
 	if answered.Load() != made.Load() || ok.Load() == 0 || failed.Load() == 0 {
 		t.Errorf("%d calls, %d answered, %d with a reply, %d without", made.Load(), answered.Load(), ok.Load(), failed.Load())
 	}

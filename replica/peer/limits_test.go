@@ -96,7 +96,9 @@ func TestLargest(t *testing.T) {
 }
 
 // raw opens a connection to a node and introduces itself as name, as a peer
-// would, to misbehave afterwards.
+// would, to misbehave afterwards. It returns when the node has taken the
+// connection or closed it, which is after the handshake. It must run in a
+// bubble.
 func (n *network) raw(t *testing.T, to, name string, class Class) net.Conn {
 	t.Helper()
 	c, err := n.dial(t.Context(), to)
@@ -108,7 +110,18 @@ func (n *network) raw(t *testing.T, to, name string, class Class) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	synctest.Wait()
 	return c
+}
+
+// closedByNow fails the test unless the other end has closed c already, rather
+// than in time.
+func closedByNow(t *testing.T, c net.Conn) {
+	t.Helper()
+	began := time.Now()
+	if _, err := c.Read(make([]byte, 1)); err == nil || time.Since(began) > 0 {
+		t.Errorf("still open: read %v after %v", err, time.Since(began))
+	}
 }
 
 // A peer that asks and asks but never reads the replies is asked to wait, and

@@ -42,8 +42,8 @@ type remote struct {
 
 // lane is where a remote's connection of one class is.
 type lane struct {
-	link atomic.Pointer[link] // nil: not connected
-	poke chan struct{}        // capacity 1: try now
+	link atomic.Pointer[link] // nil: not connected; set under the mutex
+	poke chan struct{}        // capacity 1: try now; empty when link is set
 
 	mu struct {
 		sync.Mutex
