@@ -20,7 +20,7 @@ var (
 
 // hang is how long a run may take in real time: a bubble in which somebody
 // waits with a lock held stands still for ever.
-const hang = time.Minute
+const hang = 3 * time.Minute
 
 // watch ends the program with all stacks if what hangs. It works outside of
 // bubbles only. stop ends the watch.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,6 +205,11 @@ func (r Run) converge(c *Cluster, h *History) (broken []string, err error) {
 		}
 		time.Sleep(settle)
 	}
+	scanned, err := keyspace(s.client, keys)
+	if err != nil {
+		return broken, err
+	}
+	broken = append(broken, scanned...)
 	for _, key := range keys {
 		differ, err := differences(s.client, key)
 		if err != nil {
@@ -214,6 +220,48 @@ func (r Run) converge(c *Cluster, h *History) (broken []string, err error) {
 		}
 	}
 	return broken, nil
+}
+
+// keyspace compares what SCAN finds, what DBSIZE counts, and which keys, of
+// those given and those found, EXIST.
+func keyspace(client *Client, keys []string) (broken []string, err error) {
+	found, err := scan(client)
+	if err != nil {
+		return nil, err
+	}
+	keys = slices.Compact(slices.Sorted(slices.Values(slices.Concat(keys, found))))
+	there := slices.DeleteFunc(keys, func(key string) bool {
+		n, e := client.Do("EXISTS", key)
+		err = errors.Join(err, e)
+		return n != int64(1)
+	})
+	if !slices.Equal(found, there) {
+		broken = append(broken, fmt.Sprintf("SCAN finds %q, but %q are there", found, there))
+	}
+	size, e := client.Do("DBSIZE")
+	if size != int64(len(there)) {
+		broken = append(broken, fmt.Sprintf("DBSIZE is %s, but %d keys are there", FormatReply(size, e), len(there)))
+	}
+	return broken, err
+}
+
+// scan returns all keys that SCAN finds, in order.
+func scan(client *Client) (found []string, err error) {
+	for cursor := "0"; ; {
+		reply, err := client.Do("SCAN", cursor, "COUNT", "3")
+		page, ok := reply.([]any)
+		if err != nil || !ok || len(page) != 2 {
+			return nil, fmt.Errorf("SCAN %s: %s", cursor, FormatReply(reply, err))
+		}
+		keys, _ := page[1].([]any)
+		for _, key := range keys {
+			found = append(found, FormatReply(key, nil))
+		}
+		if cursor = FormatReply(page[0], nil); cursor == "0" {
+			slices.Sort(found)
+			return found, nil
+		}
+	}
 }
 
 // differences returns what the owners of a key hold, if it is not the same.
