@@ -13,19 +13,48 @@ import (
 	"text/tabwriter"
 )
 
-// load is one column of the report.
+// load is one column of one table of the report.
 type load struct {
 	command  string // SET, GET or INCR
 	pipeline int
+	keys     keySpace
+}
+
+// keySpace is which keys a load uses.
+type keySpace int
+
+const (
+	oneKey   keySpace = iota // redis-benchmark as it comes: one key, 3 bytes
+	manyKeys                 // randomKeys of them at random, valueBytes each
+)
+
+const (
+	randomKeys = 10_000
+	valueBytes = 64
+)
+
+func (k keySpace) String() string {
+	if k == oneKey {
+		return "one key of 3 bytes (redis-benchmark's defaults)"
+	}
+	return fmt.Sprintf("%d random keys of %d bytes", randomKeys, valueBytes)
+}
+
+// args are what redis-benchmark is told for it.
+func (k keySpace) args() []string {
+	if k == oneKey {
+		return nil
+	}
+	return []string{"-r", strconv.Itoa(randomKeys), "-d", strconv.Itoa(valueBytes)}
 }
 
 func (l load) String() string { return fmt.Sprintf("%s P%d", l.command, l.pipeline) }
 
-func loads() []load {
+func loads(keys keySpace) []load {
 	var out []load
 	for _, pipeline := range []int{1, 16} {
 		for _, command := range []string{"SET", "GET", "INCR"} {
-			out = append(out, load{command, pipeline})
+			out = append(out, load{command, pipeline, keys})
 		}
 	}
 	return out
@@ -40,9 +69,10 @@ func (l load) run(ctx context.Context, o options, s system, expect float64) (rps
 	if expect == 0 {
 		expect = firstGuess * float64(l.pipeline)
 	}
-	cmd := exec.CommandContext(ctx, "redis-benchmark", "-p", strconv.Itoa(s.port), "--csv",
+	args := append([]string{"-p", strconv.Itoa(s.port), "--csv",
 		"-t", strings.ToLower(l.command), "-P", strconv.Itoa(l.pipeline), "-c", strconv.Itoa(o.clients),
-		"-n", strconv.Itoa(int(expect*o.seconds)), "-r", strconv.Itoa(keySpace), "-d", strconv.Itoa(valueBytes))
+		"-n", strconv.Itoa(int(expect * o.seconds))}, l.keys.args()...)
+	cmd := exec.CommandContext(ctx, "redis-benchmark", args...)
 	out, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return 0, fmt.Errorf("redis-benchmark: %w: %s%s", err, out, exit.Stderr)
@@ -88,23 +118,26 @@ func (r results) ratio(system string, l load) float64 {
 }
 
 func (r results) print(w io.Writer, systems []system, markdown bool) {
-	print := func(title string, cell func(s system, l load) string) {
-		rows := [][]string{{title}}
-		for _, l := range loads() {
-			rows[0] = append(rows[0], l.String())
-		}
-		for _, s := range systems {
-			row := []string{s.name}
-			for _, l := range loads() {
-				row = append(row, cell(s, l))
+	for _, keys := range []keySpace{oneKey, manyKeys} {
+		fmt.Fprintf(w, "%v\n\n", keys)
+		table := func(title string, cell func(s system, l load) string) {
+			rows := [][]string{{title}}
+			for _, l := range loads(keys) {
+				rows[0] = append(rows[0], l.String())
 			}
-			rows = append(rows, row)
+			for _, s := range systems {
+				row := []string{s.name}
+				for _, l := range loads(keys) {
+					row = append(row, cell(s, l))
+				}
+				rows = append(rows, row)
+			}
+			printTable(w, rows, markdown)
+			fmt.Fprintln(w)
 		}
-		printTable(w, rows, markdown)
+		table("requests/s", func(s system, l load) string { return fmt.Sprintf("%.0f", r.median(s.name, l)) })
+		table("ratio to "+redconName, func(s system, l load) string { return fmt.Sprintf("%.3f", r.ratio(s.name, l)) })
 	}
-	print("requests/s", func(s system, l load) string { return fmt.Sprintf("%.0f", r.median(s.name, l)) })
-	fmt.Fprintln(w)
-	print("ratio to "+redconName, func(s system, l load) string { return fmt.Sprintf("%.3f", r.ratio(s.name, l)) })
 }
 
 func printTable(w io.Writer, rows [][]string, markdown bool) {

@@ -6,7 +6,7 @@ import (
 )
 
 func TestRatioIsTakenPerRound(t *testing.T) {
-	r, l := results{}, load{"GET", 16}
+	r, l := results{}, load{"GET", 16, manyKeys}
 	for _, pair := range [][2]float64{{100, 50}, {200, 60}, {400, 200}} {
 		r.add(redconName, l, pair[0])
 		r.add("x", l, pair[1])

@@ -14,8 +14,6 @@ const (
 	defaultRounds  = 5
 	defaultClients = 50
 	defaultSeconds = 1.0
-	keySpace       = 10_000
-	valueBytes     = 64
 )
 
 type options struct {
@@ -59,11 +57,11 @@ func run(ctx context.Context, o options) error {
 	began := time.Now()
 	results := results{}
 	for round := range o.rounds {
-		for _, l := range loads() {
+		for _, l := range append(loads(oneKey), loads(manyKeys)...) {
 			for _, s := range systems {
 				rps, err := l.run(ctx, o, s, results.median(s.name, l))
 				if err != nil {
-					return fmt.Errorf("%s, %s: %w", s.name, l, err)
+					return fmt.Errorf("%s, %s, %v: %w", s.name, l, l.keys, err)
 				}
 				results.add(s.name, l, rps)
 			}
