@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -116,12 +117,19 @@ func (f *fleet) stop(timeout time.Duration) error {
 			c.cmd.Process.Kill()
 			<-c.done
 		}
-		if c.err != nil {
+		if c.err != nil && !beforeItBegan(c.cmd.ProcessState) {
 			errs = append(errs, fmt.Errorf("%s did not stop cleanly: %w", c.name, c.err))
 		}
 	}
 	<-f.gone()
 	return errors.Join(errs...)
+}
+
+// beforeItBegan reports whether SIGTERM itself ended a child: only one that has
+// not come to catching it, and so has opened nothing, ends like that.
+func beforeItBegan(p *os.ProcessState) bool {
+	status, ok := p.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM
 }
 
 // lineWriter lets several writers share one, whole lines at a time.

@@ -252,6 +252,7 @@ func TestFleetTellsOfADeathAndStopsTheOthers(t *testing.T) {
 	for name, script := range map[string]string{
 		"n1": "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done",
 		"n2": "echo no; exit 3",
+		"n3": "exec sleep 1000", // has not come to catching signals
 	} {
 		if err := f.start("/bin/sh", name, []string{"-c", script}, os.Environ()); err != nil {
 			t.Fatal(err)
