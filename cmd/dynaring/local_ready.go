@@ -91,7 +91,7 @@ func (a app) greet(configs []node.Config, o localOptions, err error) {
 	}
 	b.WriteString("\n")
 	for _, c := range configs {
-		fmt.Fprintf(&b, "  %-4s %s  cluster-aware clients %s  data %s\n", c.Name, c.Addr, c.ClusterAddr, c.DataDir)
+		fmt.Fprintf(&b, "  %-4s %s  data %s\n", c.Name, c.Addr, c.DataDir)
 	}
 	last := strings.Replace(cli, fmt.Sprint(o.port), fmt.Sprint(o.port+len(configs)-1), 1)
 	fmt.Fprintf(&b, `
