@@ -3,6 +3,11 @@ package node
 import (
 	"context"
 	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dynaring/dynaring/resp"
 )
@@ -17,8 +22,43 @@ func (n *Node) respOptions() resp.Options {
 	}
 }
 
+// serveRESP serves clients on both ports; on the cluster view's as on the
+// plain one's. Clients that connect earlier wait in the listeners.
 func (n *Node) serveRESP(ctx context.Context) error {
-	return n.resp.Serve(ctx, n.listeners.plain)
+	var others []string
+	if v := n.gossip.View(); v.Ring != nil {
+		for name := range v.Members {
+			if name != n.cfg.Name {
+				others = append(others, name)
+			}
+		}
+	}
+	meet(ctx, others, n.peers.Up, n.cfg.Timeout)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, ln := range []net.Listener{n.listeners.plain, n.listeners.cluster} {
+		g.Go(func() error { return n.resp.Serve(ctx, ln) })
+	}
+	return g.Wait()
+}
+
+// meetEvery is how often a starting node looks whether it has met the others.
+const meetEvery = 5 * time.Millisecond
+
+// meet waits until all members are up, at most for as long as one request may
+// take: a node that has just come back would else answer that there is no
+// quorum, where there is one.
+func meet(ctx context.Context, members []string, up func(name string) bool, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	tick := time.NewTicker(meetEvery)
+	defer tick.Stop()
+	for slices.ContainsFunc(members, func(m string) bool { return !up(m) }) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Info returns what this node adds to INFO.
