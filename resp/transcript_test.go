@@ -3,6 +3,7 @@ package resp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -87,8 +88,8 @@ func (x *transcript) converse(t *testing.T, d *datadriven.TestData) string {
 	var replies [][]byte
 	var all [][][]byte
 	for line := range strings.Lines(d.Input) {
-		for name, token := range x.saved {
-			line = strings.ReplaceAll(line, "$"+name, token)
+		for _, name := range x.names() {
+			line = strings.ReplaceAll(line, "$"+name, x.saved[name])
 		}
 		args := words(line)
 		all = append(all, args)
@@ -112,6 +113,13 @@ func (x *transcript) converse(t *testing.T, d *datadriven.TestData) string {
 	return out.String()
 }
 
+// names returns what was saved, a name before those that it begins with.
+func (x *transcript) names() []string {
+	names := slices.Sorted(maps.Keys(x.saved))
+	slices.Reverse(names)
+	return names
+}
+
 // contextToken is a context as a reply.
 var contextToken = regexp.MustCompile(`\$\d+\r\nAQ[\w-]{20,}\r\n`)
 
@@ -119,7 +127,8 @@ var contextToken = regexp.MustCompile(`\$\d+\r\nAQ[\w-]{20,}\r\n`)
 // other contexts as what they are.
 func (x *transcript) printable(b []byte) string {
 	s := string(b)
-	for name, token := range x.saved {
+	for _, name := range x.names() {
+		token := x.saved[name]
 		s = strings.ReplaceAll(s, fmt.Sprintf("$%d\r\n%s\r\n", len(token), token), "<"+name+">\r\n")
 	}
 	s = contextToken.ReplaceAllString(s, "<context>\r\n")
