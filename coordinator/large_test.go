@@ -79,6 +79,12 @@ func TestSmallWriteToLargeCellHasItsTime(t *testing.T) {
 		if w := n.write(sibling); w[0].Err != nil {
 			t.Fatal(w[0].Err)
 		}
+		r.setFate(func(_, _ string, kind uint8) fate {
+			if kind == replica.KindRead {
+				return fate{delay: DefaultTimeout * 6 / 10}
+			}
+			return fate{}
+		})
 		if w := n.write(Write{CheckFirst: true, Update: replica.Update{Key: key("k"), Change: replica.Change{Kind: replica.Delete}}}); w[0].Err != nil {
 			t.Fatal(w[0].Err)
 		}

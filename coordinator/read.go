@@ -209,12 +209,15 @@ func (d *readDriver) readLocal(g *readGroup) {
 		return
 	}
 	var err error
+	size := 0
 	for _, n := range g.items {
 		it := &d.items[n]
 		if it.local, err = d.c.replica.Get(it.key); err != nil {
 			break
 		}
+		size += len(it.local.Bytes())
 	}
+	d.deadline = d.deadline.Add(allowance(size)) // the others hold about as much
 	g.tally.ask(0)
 	g.tally.answer(0, err == nil)
 	if err == nil {

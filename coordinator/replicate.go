@@ -31,7 +31,7 @@ func (d *writeDriver) applied() {
 		if op := &d.batch.Ops[n]; op.Err == nil && op.Delta != nil {
 			u := &d.units[d.ops[n].unit]
 			u.cell = version.Merge(u.cell, op.Delta)
-			size += len(op.Delta.Bytes())
+			size += len(op.Next.Bytes()) // which every owner reads and stores whole
 		}
 	}
 	d.mu.Lock()
