@@ -71,7 +71,7 @@ func TestFramesSurviveAnyChunking(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(rapid.Custom(drawFrame), 0, 20).Draw(t, "frames")
 		for i := range want {
-			if rapid.IntRange(0, 9).Draw(t, "large") == 0 {
+			if rapid.IntRange(0, 29).Draw(t, "large") == 0 {
 				want[i].body = bytes.Repeat([]byte{byte(i)}, rapid.SampledFrom([]int{readBuffer - 30, readBuffer, 3 * readBuffer}).Draw(t, "size"))
 			}
 		}

@@ -301,7 +301,7 @@ func churn(t *testing.T, n *network, nodes []*Peers, names []string, addrs map[s
 		}
 	}
 	for round := range 1000 {
-		if round >= 30 && ok.Load() > 0 && failed.Load() > 0 {
+		if round >= 20 && ok.Load() > 0 && failed.Load() > 0 {
 			break
 		}
 		time.Sleep(rand.N(40 * time.Millisecond))
