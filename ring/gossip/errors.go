@@ -44,16 +44,16 @@ func (e *MismatchError) Error() string {
 type NameTakenError struct {
 	Name  string
 	Actor uint64 // of the other node
-	Addr  string // its gossip address, where known
+	Addr  string // its gossip address; "" where the history says it: this node's place is gone
 }
 
 func (e *NameTakenError) Error() string {
-	at := ""
-	if e.Addr != "" {
-		at = " at " + e.Addr
+	if e.Addr == "" {
+		return fmt.Sprintf("the name %q has passed to another node of the cluster (actor %016x), and this data directory's place with it: start with an empty --data-dir, under another --name or once that node is stopped",
+			e.Name, e.Actor)
 	}
-	return fmt.Sprintf("the name %q belongs to another node of the cluster%s (actor %016x): start this node with another --name, or stop that one first",
-		e.Name, at, e.Actor)
+	return fmt.Sprintf("the name %q belongs to another node of the cluster at %s (actor %016x): start this node with another --name, or stop that one first",
+		e.Name, e.Addr, e.Actor)
 }
 
 // RenamedError: the data directory is another member's.

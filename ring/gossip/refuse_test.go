@@ -146,7 +146,7 @@ func TestWiped(t *testing.T) {
 				// The old data directory turns up again: its place is taken.
 				err := b.start(5, n2.opts).fails()
 				var taken *NameTakenError
-				if !errors.As(err, &taken) || taken.Actor != 2002 {
+				if !errors.As(err, &taken) || taken.Actor != 2002 || !strings.Contains(err.Error(), "empty --data-dir") {
 					t.Errorf("the old n2: got %v", err)
 				}
 				within(t, 15*time.Second, "they agree", func() bool { return agree(n1, wiped, n3) })
