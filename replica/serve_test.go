@@ -140,7 +140,7 @@ func TestServeReadInline(t *testing.T) {
 func TestServeLater(t *testing.T) {
 	g := startRig(t, storage.Options{Durability: storage.Interval}, Options{})
 	defer g.close()
-	const n = 8
+	const n = 5
 	asks := make([]Ask, n)
 	value := strings.Repeat("x", maxAnswerBytes/3)
 	for i := range asks {
