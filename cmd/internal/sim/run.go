@@ -53,7 +53,7 @@ func Draw(seed uint64) Run {
 	if !oneIn(3) {
 		r.SyncHigh = time.Duration(1+rng.IntN(20)) * time.Millisecond
 	}
-	if oneIn(6) && r.Nodes >= r.N {
+	if oneIn(4) && r.Nodes >= r.N {
 		if oneIn(2) {
 			r.Chaos.Wipe = true
 		} else {

@@ -105,8 +105,12 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) error {
 		if err := s.cluster.Start(fmt.Sprintf("n%d", i+1)); err != nil {
 			return err
 		}
+		// One after the other, so that every run has the same ring.
+		if err := s.cluster.AwaitReady(); err != nil {
+			return err
+		}
 	}
-	return s.cluster.AwaitReady()
+	return nil
 }
 
 // client returns the client of a name, connected with a node.
