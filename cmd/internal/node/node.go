@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -165,10 +166,31 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-s.failed:
 	case err = <-n.fatal:
+		return errors.Join(err, n.abandon(s))
 	}
+	return errors.Join(err, n.stop(s))
+}
+
+func (n *Node) stop(s *stack) error {
 	stopped := s.stop()
 	n.listeners.close()
-	return errors.Join(err, stopped, n.store.Close())
+	return errors.Join(stopped, n.store.Close())
+}
+
+// abandonAfter bounds a stop after the disk has failed: one that hangs in a
+// system call cannot be waited for, and the process is about to end.
+const abandonAfter = 10 * time.Second
+
+// abandon is stop for a node whose disk has failed: what it can do in time.
+func (n *Node) abandon(s *stack) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.stop(s) }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-time.After(abandonAfter):
+		return fmt.Errorf("the data directory did not let go within %v", abandonAfter)
+	}
 }
 
 // joined waits until the node is a member, and reports whether it is.
