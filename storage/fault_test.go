@@ -328,3 +328,29 @@ func TestRandomFailuresUnderLoad(t *testing.T) {
 		closeStore(t, again)
 	}
 }
+
+// A store whose files are damaged says so, and what to do.
+func TestDamagedManifestIsExplained(t *testing.T) {
+	mem := vfs.NewMem()
+	s := open(t, small(mem))
+	closeStore(t, s)
+	names, err := mem.List(testDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "MANIFEST-") {
+			data, err := mem.UnsafeGetFileDataBuffer(testDir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range data {
+				data[i] ^= 0x55
+			}
+		}
+	}
+	_, err = Open(small(mem))
+	if err == nil || !strings.Contains(err.Error(), "move it away") || !strings.Contains(err.Error(), testDir) {
+		t.Fatalf("the error does not say what to do: %v", err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dynaring/dynaring/storage/version"
@@ -95,6 +96,9 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	s.db, err = pebble.Open(o.Dir, s.pebbleOptions(o, cache, lock))
 	if err == nil {
 		err = s.load(stopped)
+	}
+	if pebble.IsCorruptionError(err) || errors.Is(err, record.ErrInvalidChunk) {
+		err = fmt.Errorf("its files are damaged: move it away and start the node with an empty one, which gets its keys back from the other nodes (%w)", err)
 	}
 	if fault := s.fault.err(); fault != nil {
 		err = fault // the first error says more than what followed from it

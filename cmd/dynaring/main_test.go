@@ -226,6 +226,21 @@ func TestTableLeavesEmptyColumnsOut(t *testing.T) {
 	}
 }
 
+func TestTablePutsWideColumnsLast(t *testing.T) {
+	long := strings.Repeat("0-1,", 20)
+	rows, err := records([]any{[]any{"kind", "ready", "detail", long, "name", "n1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := table(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	if want := "KIND   NAME  DETAIL\nready  n1    " + long + "\n"; b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
 // lockedBuffer is a buffer that is read while others write.
 type lockedBuffer struct {
 	mu sync.Mutex

@@ -73,8 +73,12 @@ func text(value any) string {
 	return fmt.Sprint(value)
 }
 
+// wideCell is the length from which on a cell's column stands last, so that it
+// does not push the others out of sight.
+const wideCell = 48
+
 // table prints records as columns, in the order of the record that has the
-// most. Columns that are empty throughout are left out.
+// most, wide ones last. Columns that are empty throughout are left out.
 func table(w io.Writer, rows [][]pair) error {
 	byLength := slices.Clone(rows)
 	slices.SortStableFunc(byLength, func(a, b []pair) int { return len(b) - len(a) })
@@ -87,6 +91,13 @@ func table(w io.Writer, rows [][]pair) error {
 			}
 		}
 	}
+	wide := func(column string) int {
+		if slices.ContainsFunc(rows, func(row []pair) bool { return len(get(row, column)) >= wideCell }) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(columns, func(a, b string) int { return wide(a) - wide(b) })
 	tw := tabwriter.NewWriter(w, 0, 2, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ToUpper(strings.Join(columns, "\t")))
 	for _, row := range rows {
