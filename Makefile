@@ -43,7 +43,7 @@ layers: ## Check that arrows between packages point down
 .PHONY: suite
 suite: ## The whole suite under -race; real processes last, on their own
 	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
-	go test -race -timeout 10m $(BLACKBOX)
+	go test -race -count=1 -timeout 10m $(BLACKBOX)
 
 .PHONY: race
 race: ## go test -race, without the real processes
