@@ -19,6 +19,8 @@ type Transport struct {
 	host    *Host
 	streams *listener
 	packets chan *memberlist.Packet
+	dials   context.Context // ends with the transport
+	cancel  context.CancelFunc
 	closed  bool // guarded by Network.mu
 }
 
@@ -31,6 +33,7 @@ func (h *Host) Gossip(addr string) (*Transport, error) {
 		return nil, err
 	}
 	t := &Transport{host: h, streams: l, packets: make(chan *memberlist.Packet, packetBuffer)}
+	t.dials, t.cancel = context.WithCancel(context.Background())
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	h.gossips[l.port] = t
@@ -104,7 +107,7 @@ func (t *Transport) StreamCh() <-chan net.Conn { return t.streams.queue }
 
 // DialTimeout implements memberlist.Transport.
 func (t *Transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(t.dials, timeout)
 	defer cancel()
 	return t.host.Dial(ctx, addr)
 }
@@ -120,6 +123,7 @@ func (t *Transport) Shutdown() error {
 
 func (t *Transport) closeLocked() {
 	t.closed = true
+	t.cancel()
 	t.streams.closeLocked()
 	delete(t.host.gossips, t.streams.port)
 }

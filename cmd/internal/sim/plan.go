@@ -44,12 +44,18 @@ func Plan(rng *rand.Rand, nodes, clients []string, length time.Duration, chaos C
 	if chaos.Wipe {
 		p.wipe(length)
 	}
-	for _, name := range chaos.Join {
-		p.at = between(rng, 0, length)
-		p.do("start "+name, "")
-	}
+	p.steps = append(p.steps, Joins(rng, length, chaos.Join)...)
 	slices.SortStableFunc(p.steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return p.steps
+}
+
+// Joins draws when new nodes start.
+func Joins(rng *rand.Rand, length time.Duration, names []string) (steps []Step) {
+	for _, name := range names {
+		steps = append(steps, Step{between(rng, 0, length), "start " + name})
+	}
+	slices.SortFunc(steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
+	return steps
 }
 
 type planner struct {

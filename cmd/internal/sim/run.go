@@ -22,7 +22,7 @@ type Run struct {
 	Keys       int // of each family
 	Padding    int // of values
 	Length     time.Duration
-	Calm       bool // without faults
+	Calm       bool // without faults; nodes may join
 	Chaos      Chaos
 	SyncHigh   time.Duration // the longest sync of a log
 }
@@ -66,13 +66,17 @@ func Draw(seed uint64) Run {
 // rules returns what the laws promise in such a run.
 func (r Run) rules(end time.Duration) Rules {
 	rules := Rules{
-		N: min(r.N, r.Nodes), Clocks: !r.Chaos.Skews, Faultless: r.Calm, Durable: r.Durability == "always" || r.Calm,
+		N: min(r.N, r.Nodes), Clocks: !r.Chaos.Skews, Faultless: r.Calm && len(r.Chaos.Join) == 0, Durable: r.Durability == "always" || r.Calm,
 	}
 	if r.Chaos.Wipe {
 		rules.Wiped = 1
 	}
-	if !rules.Durable {
+	switch {
+	case !rules.Durable:
 		rules.From = never
+	case len(r.Chaos.Join) > 0 && !r.Calm:
+		// A member that is cut off while owners change goes on with the old ones.
+		rules.From = end
 	}
 	return rules
 }
@@ -138,7 +142,9 @@ func (r Run) Do(log *Log) (res Result, err error) {
 // disturb runs the workload and the faults beside it.
 func (r Run) disturb(c *Cluster, h *History) ([]Step, error) {
 	var steps []Step
-	if !r.Calm {
+	if r.Calm {
+		steps = Joins(rand.New(rand.NewPCG(r.Seed, 1)), r.Length, r.Chaos.Join)
+	} else {
 		clients := make([]string, r.Clients)
 		for i := range clients {
 			clients[i] = fmt.Sprintf("c%d", i+1)
