@@ -90,6 +90,28 @@ func TestPokeEndsWithTheConnection(t *testing.T) {
 	})
 }
 
+// A connection over which something happens now and then, at whatever moment
+// between two looks at it, is never taken for dead.
+func TestQuietConnectionsStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newNetwork().pair(t, nil, nil)
+		rng := rand.New(rand.NewPCG(1, 3))
+		for began := time.Now(); time.Since(began) < time.Hour; {
+			time.Sleep(time.Duration(rng.Int64N(int64(deadAfter))))
+			done := make(chan error, 1)
+			a.Call("b", Class(rng.IntN(classes)), 7, nil, time.Now().Add(time.Second), func(r Reply) { done <- r.Err })
+			if err := <-done; err != nil {
+				t.Fatalf("after %v: %v", time.Since(began), err)
+			}
+		}
+		for _, s := range append(a.Stats(), b.Stats()...) {
+			if s.Dials > 0 {
+				t.Errorf("%s %v was dialled %d times again: %s", s.Name, s.Class, s.Dials, s.LastError)
+			}
+		}
+	})
+}
+
 func TestRefusedPeerSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()

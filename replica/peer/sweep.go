@@ -8,7 +8,8 @@ import (
 // sweep answers the calls whose deadline is over and keeps connections alive,
 // until ctx ends. It ticks only as often as there is something to watch:
 // every sweepEvery while calls are in flight, every keepAliveEvery while there
-// are connections, never else.
+// are connections, never else. Calls in between do not put off the latter: the
+// other end counts on hearing something in time.
 func (p *Peers) sweep(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -23,7 +24,7 @@ func (p *Peers) sweep(ctx context.Context) {
 		case p.sweeping.Load():
 			timer.Reset(sweepEvery)
 		case len(links) > 0:
-			timer.Reset(keepAliveEvery)
+			timer.Reset(time.Duration(min(kept+int64(keepAliveEvery)-p.now(), int64(keepAliveEvery))))
 		default:
 			timer.Stop()
 		}
