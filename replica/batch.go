@@ -111,6 +111,8 @@ type KeyedCell struct {
 // call Update or Apply; it may be nil.
 type ApplyBatch struct {
 	Cells []KeyedCell
+	For   string // the owner that the cells are hints for; "": this replica's own
+	Must  bool   // hints are stored beyond their bound too
 	Done  func(error)
 
 	rows []byte

@@ -135,6 +135,10 @@ func (r *Replica) Get(k Key) (*version.Cell, error) {
 	return r.fetch(rowKey{row: storage.AppendRow(nil, k.Slot, k.Key, k.Field), hash: key.hash}, ticket)
 }
 
+// Held returns what this replica knows of the cell: its own, merged with the
+// hints that it keeps of it.
+func (r *Replica) Held(k Key) (*version.Cell, error) { return r.Get(k) }
+
 // cached is Get without the store; ok is false for a cell not in the cache.
 func (r *Replica) cached(k Key) (cell *version.Cell, ok bool, err error) {
 	var room [128]byte

@@ -8,8 +8,8 @@ import (
 	"github.com/dynaring/dynaring/storage"
 )
 
-// Kinds of requests between nodes. The replica answers Apply, Read, Scan and
-// Count; the others belong to the packages above and have their numbers here
+// Kinds of requests between nodes. The replica answers Apply, Read, Scan, Count
+// and those from Hint to Probe; the others belong to the packages above and have their numbers here
 // so that no two packages choose the same.
 const (
 	KindApply   uint8 = 1 + iota // merge cells
@@ -19,6 +19,13 @@ const (
 	KindExec                     // a client's command, passed on to an owner
 	KindHistory                  // membership
 	KindStatus                   // what a node knows of itself
+	KindHint                     // cells for an owner that could not be reached
+	KindHashes                   // hashes of slots, or of their leaves
+	KindList                     // keys and digests of a slot's leaves
+	KindInspect                  // what is held of keys, behind all that is queued
+	KindCollect                  // drop dead cells that every owner holds
+	KindProbe                    // whether the disk answers
+	KindCompare                  // compare everything with the other owners now
 )
 
 // Codes of failed requests. Packages above number theirs from CodeOthers.
@@ -28,6 +35,8 @@ const (
 	CodeClosed                          // the node is shutting down: nothing was stored
 	CodeOverloaded                      // too much work waits: nothing was done
 	CodeFailed                          // the store failed: some of it may have been done
+	CodeStale                           // the message is too old: nothing was done, it may be sent again
+	CodeHintsFull                       // hints for the owner are at their bound: nothing was stored
 	CodeOthers     peer.Code = 64
 )
 

@@ -3,6 +3,8 @@ package peer
 import (
 	"fmt"
 	"sync/atomic"
+
+	"github.com/dynaring/dynaring/storage/version"
 )
 
 // This file is the accepting end of a link: it runs requests and sends what
@@ -14,6 +16,8 @@ type Request struct {
 	Class Class
 	Kind  uint8
 	Body  []byte // valid only until the handler returns
+	// Sent is the sender's clock when it queued the request.
+	Sent version.Timestamp
 
 	link     *link
 	id       uint64
@@ -106,7 +110,7 @@ func (l *link) receiveRequest(f frame, _ int64) error {
 	}
 	r := &l.slab[0]
 	l.slab = l.slab[1:]
-	r.From, r.Class, r.Kind, r.Body = l.who, l.class, f.kind, f.body
+	r.From, r.Class, r.Kind, r.Body, r.Sent = l.who, l.class, f.kind, f.body, f.clock
 	r.link, r.id = l, f.id
 	l.handler(r)
 	r.Body = nil // whoever keeps it would see it change
