@@ -21,7 +21,7 @@ import (
 func TestCheck(t *testing.T) {
 	datadriven.Walk(t, "testdata/check", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			rules := Rules{N: 3, Clocks: !d.HasArg("skewed"), Faultless: d.HasArg("faultless")}
+			rules := Rules{N: 3, Clocks: !d.HasArg("skewed"), Faultless: d.HasArg("faultless"), Durable: true, Healed: never}
 			if d.HasArg("sloppy") {
 				rules.From = never
 			}

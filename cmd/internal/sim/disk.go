@@ -65,9 +65,7 @@ func (d *Disk) Crash(stays int) {
 // Backup keeps a copy of the data directory as it is, for Restore. It is made
 // as `dynaring backup` makes one of a node that has crashed here and now.
 func (d *Disk) Backup() error {
-	d.mu.Lock()
-	mem := d.mu.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 0, RNG: d.mu.rng})
-	d.mu.Unlock()
+	mem := d.copy()
 	s, err := storage.Open(storage.Options{Dir: dataDir, FS: mem, CacheBytes: 1 << 20})
 	if err != nil {
 		return err
@@ -77,6 +75,13 @@ func (d *Disk) Backup() error {
 	defer d.mu.Unlock()
 	d.mu.backup = mem
 	return err
+}
+
+// copy returns a disk with what a crash would leave of this one now.
+func (d *Disk) copy() *vfs.MemFS {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 0, RNG: d.mu.rng})
 }
 
 // Restore makes the data directory what it was at the last Backup, or empty if
