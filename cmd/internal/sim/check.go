@@ -99,6 +99,7 @@ func (c *checker) key(ops []*Op) {
 			c.count(r, ops)
 		case r.Kind.reads():
 			c.known(r, writers)
+			c.revived(r, siblings)
 			if r.Kind == DGet {
 				c.register(r, siblings)
 			} else if c.Clocks && !slices.ContainsFunc(ops, isSibling) {

@@ -122,10 +122,6 @@ func samePast(a, b version.Past) bool {
 // it may be either way.
 func (c *checker) register(r *Op, siblings []*sibling) {
 	for _, s := range siblings {
-		there := s.Kind == DPut && slices.Contains(r.Values, s.Value)
-		if by := c.goneBefore(s, r); there && by != nil {
-			c.report("a value is back that an acknowledged write had replaced", s.Op, by, r)
-		}
 		if !c.sees(r, s.Op) {
 			continue
 		}
@@ -136,8 +132,21 @@ func (c *checker) register(r *Op, siblings []*sibling) {
 			c.report(fmt.Sprintf("a read has not seen %v, which was acknowledged before", s.dot), s.Op, r)
 			continue
 		}
+		there := slices.Contains(r.Values, s.Value)
 		if s.Kind == DPut && !there && s.TTL == 0 && (s.first == nil || s.first.Start >= r.End) {
 			c.report("a value is gone that nobody who had seen it has replaced", s.Op, r)
+		}
+	}
+}
+
+// revived: what was replaced is not read any more.
+func (c *checker) revived(r *Op, siblings []*sibling) {
+	for _, s := range siblings {
+		if s.Kind != DPut || !slices.Contains(r.Values, s.Value) {
+			continue
+		}
+		if by := c.goneBefore(s, r); by != nil {
+			c.report("a value is back that an acknowledged write had replaced", s.Op, by, r)
 		}
 	}
 }

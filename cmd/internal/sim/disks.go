@@ -105,7 +105,7 @@ func (h Holdings) Ring() (*ring.Ring, error) {
 	var first string
 	for _, node := range sortedKeys(h) {
 		switch own := h[node].History; {
-		case history == nil:
+		case first == "":
 			history, first = own, node
 		case history.Digest() != own.Digest():
 			return nil, fmt.Errorf("%s and %s have different histories: %d and %d events", first, node, history.Len(), own.Len())
