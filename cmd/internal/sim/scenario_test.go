@@ -18,17 +18,32 @@ import (
 // TestScenario plays the scenarios in testdata/scenario, a cluster a file. A
 // line of Cluster.Fault does what it says there; besides these there are
 //
-//	cluster nodes=3 [n=3] [r=2] [w=2] [durability=always] [sync=5ms] [clock-max=10] [max-siblings=128]
-//	    starts nodes n1, n2, …, and waits until they serve
+//	cluster nodes=3 [n=3] [r=2] [w=2] [durability=always] [sync=5ms] [clock-max=10] [max-siblings=128] [together]
+//	    starts nodes n1, n2, …, one after the other or all together, and waits
+//	    until they serve
 //	do c1 n1
 //	    has a client send the lines below to a node, one after the other, and
 //	    shows the replies. In them $NAME stands for a context that the reply to
 //	    a line "NAME = DGET …" or "NAME = DPUT …" brought.
 //	local KEY
 //	    shows what each running node itself holds, by DGET LOCAL
-//	load [clients=4] [keys=3] [for=10s] [fresh]
+//	held KEY
+//	    shows what each node's disk holds of a key, for itself and for others
+//	stores
+//	    shows how many cells are on each disk, and how many of them are dead
+//	explain n1 KEY
+//	    shows what a node says of each replica, by DEXPLAIN
+//	info n1 WORD…
+//	    shows the lines of a node's INFO whose names contain one of the words
+//	load [clients=4] [keys=3] [for=10s] [fresh] [background]
 //	    lets clients write and read at random; faults go on, none is added;
-//	    fresh: keys are used for a while, and then deleted
+//	    fresh: keys are used for a while, and then deleted; background: it goes
+//	    on while the lines below are played
+//	blame
+//	    waits for the load's end and counts what failed, and what took longer
+//	    than a request may
+//	settled
+//	    waits until the cluster says that it has settled
 //	sleep 1s
 //	ready
 //	    waits until all running nodes serve and see each other
@@ -55,6 +70,8 @@ type scenario struct {
 	sessions map[string]*Client
 	contexts map[string]string
 	loads    int
+	since    int           // operations before the last load
+	loaded   chan struct{} // closed when it has ended
 	closed   bool
 }
 
@@ -70,6 +87,18 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		return s.local(d.CmdArgs[0].Key)
 	case "load":
 		s.load(t, d)
+	case "blame":
+		out = s.blame()
+	case "held":
+		out, err = s.held(d.CmdArgs[0].Key)
+	case "stores":
+		out, err = s.stores()
+	case "explain":
+		out, err = s.explain(d.CmdArgs[0].Key, d.CmdArgs[1].Key)
+	case "info":
+		out, err = s.info(d.CmdArgs)
+	case "settled":
+		err = s.cluster.AwaitSettled()
 	case "sleep":
 		var wait time.Duration
 		wait, err = time.ParseDuration(d.CmdArgs[0].Key)
@@ -111,11 +140,14 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) error {
 			return err
 		}
 		// One after the other, so that every run has the same ring.
-		if err := s.cluster.AwaitReady(); err != nil {
+		if !d.HasArg("together") {
+			err = s.cluster.AwaitReady()
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.cluster.AwaitReady()
 }
 
 // client returns the client of a name, connected with a node.
@@ -159,70 +191,12 @@ func (s *scenario) do(client, node, input string) string {
 	return out.String()
 }
 
-// contextOf returns the context that a reply brought.
-func contextOf(args []string, reply any) (string, bool) {
-	if list, ok := reply.([]any); ok && args[0] == "DGET" {
-		reply = list[0]
-	}
-	token, ok := reply.(string)
-	return token, ok && strings.HasPrefix(args[0], "D") && args[0] != "DEL"
-}
-
-// show prints a reply without what differs from run to run: contexts and
-// timestamps.
-func show(args []string, reply any, err error) string {
-	list, isList := reply.([]any)
-	switch {
-	case err != nil:
-	case args[0] == "DPUT" || args[0] == "DDEL":
-		return "a context"
-	case args[0] == "DGET" && isList && list[0] == nil:
-		return "never written"
-	case args[0] == "DGET" && isList:
-		siblings, _ := list[1].([]any)
-		words := make([]string, len(siblings))
-		for i, v := range siblings {
-			words[i] = showSibling(v)
-		}
-		return "[" + strings.Join(words, " ") + "]"
-	}
-	return FormatReply(reply, err)
-}
-
-// showSibling prints a value, and its clock if it came along.
-func showSibling(v any) string {
-	detail, ok := v.([]any)
-	if !ok {
-		return FormatReply(v, nil)
-	}
-	pairs, _ := detail[1].([]any)
-	words := make([]string, len(pairs))
-	for i, p := range pairs {
-		pair, _ := p.([]any)
-		words[i] = fmt.Sprintf("(%v,%v)", pair...)
-	}
-	return fmt.Sprintf("%s [%s]", FormatReply(detail[0], nil), strings.Join(words, ","))
-}
-
-func (s *scenario) local(key string) string {
-	var out strings.Builder
-	for _, name := range s.cluster.Names() {
-		n := s.cluster.Node(name)
-		if !n.Running() {
-			continue
-		}
-		c := NewClient(s.cluster.Net.Host("local", "127.0.2.3"), n.Addr(), requestTimeout)
-		reply, err := c.Do("DGET", key, "LOCAL", "WITHCLOCKS")
-		fmt.Fprintf(&out, "%s: %s\n", name, show([]string{"DGET"}, reply, err))
-		c.Close()
-	}
-	return out.String()
-}
-
+// load runs clients, in the background until the next loaded if it is told so.
 func (s *scenario) load(t *testing.T, d *datadriven.TestData) {
 	load := s.setup.Load
 	load.Clients, load.Keys, load.MinThink, load.MaxThink = 4, 3, time.Millisecond, 20*time.Millisecond
 	load.Fresh, load.Round = d.HasArg("fresh"), s.loads
+	s.loads++
 	length := "10s"
 	d.MaybeScanArgs(t, "clients", &load.Clients)
 	d.MaybeScanArgs(t, "keys", &load.Keys)
@@ -232,9 +206,35 @@ func (s *scenario) load(t *testing.T, d *datadriven.TestData) {
 		d.Fatalf(t, "%v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	load.Run(ctx, s.cluster, s.history)
-	s.loads++
+	s.since, s.loaded = len(s.history.Ops()), make(chan struct{})
+	go func(loaded chan struct{}) {
+		defer close(loaded)
+		defer cancel()
+		load.Run(ctx, s.cluster, s.history)
+	}(s.loaded)
+	if !d.HasArg("background") {
+		<-s.loaded
+	}
+}
+
+// blame waits for the load's end and tells what went wrong meanwhile.
+func (s *scenario) blame() string {
+	<-s.loaded
+	failed, late := make(map[string]int), 0
+	ops := s.history.Ops()
+	for _, o := range ops[s.since:] {
+		if o.Outcome != Acked {
+			what := "reads"
+			if !o.Kind.reads() {
+				what = "writes"
+			}
+			failed[what]++
+		}
+		if o.End-o.Start > node.DefaultConfig().Timeout {
+			late++
+		}
+	}
+	return fmt.Sprintf("%d writes failed, %d reads failed, %d were late\n", failed["writes"], failed["reads"], late)
 }
 
 func (s *scenario) check() (string, error) {
@@ -262,6 +262,9 @@ func (s *scenario) end() error {
 		return nil
 	}
 	s.closed = true
+	if s.loaded != nil {
+		<-s.loaded
+	}
 	for _, c := range s.sessions {
 		c.Close()
 	}
