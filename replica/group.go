@@ -9,6 +9,7 @@ import (
 // each as the operations so far leave it. The lane reuses it.
 type group struct {
 	r       *Replica
+	actor   version.Actor // that the group mints under
 	pending []pending
 	index   map[uint64]int32  // a row's hash, or the next free one after it → pending
 	floors  map[uint16]uint64 // slots whose floor has to rise with this group
@@ -71,7 +72,7 @@ func (g *group) load(key rowKey, slot uint16) (*pending, error) {
 // slot's floor rises to it in the same batch, so that no later dot or count of
 // increments can begin below (law 3).
 func (g *group) write(p *pending, next *version.Cell) {
-	if high := p.cell.Highest(g.r.actor); high > next.Highest(g.r.actor) {
+	if high := p.cell.Highest(g.actor); high > next.Highest(g.actor) {
 		g.floors[p.slot] = max(g.floors[p.slot], high)
 	}
 	p.cell = next
@@ -124,7 +125,7 @@ func (g *group) update(u *Update, now int64) {
 func (g *group) mint(p *pending, u *Update, change Change, now int64) (next *version.Cell, err error) {
 	r := g.r
 	m := version.Mint{
-		Actor:       r.actor,
+		Actor:       g.actor,
 		Floor:       max(r.store.Floor(p.slot), g.floors[p.slot]),
 		Time:        r.clock.Now(),
 		Now:         now,
@@ -138,7 +139,7 @@ func (g *group) mint(p *pending, u *Update, change Change, now int64) (next *ver
 		next, u.Delta, u.Dot, err = p.cell.Put(m, version.Write{Tombstone: true, Context: change.Context})
 	case Incr:
 		next, u.Delta, u.Number, err = p.cell.Increment(m, change.By)
-		u.Dot = version.Dot{Actor: r.actor, Counter: countOf(next, r.actor)}
+		u.Dot = version.Dot{Actor: g.actor, Counter: countOf(next, g.actor)}
 	default:
 		err = ErrBadChange
 	}

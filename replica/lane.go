@@ -70,6 +70,7 @@ func (l *lane) recycle(works []work) {
 func (l *lane) process(works []work) {
 	g := &l.group
 	defer g.reset()
+	g.actor = l.r.store.Actor() // anew: its incarnation may have been raised
 	now := l.r.now()
 	for i := range works {
 		w := &works[i]

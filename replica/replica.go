@@ -39,7 +39,6 @@ type Options struct {
 // Replica is this node's replica. Its methods may be used concurrently.
 type Replica struct {
 	store       *storage.Store
-	actor       version.Actor
 	durability  storage.Durability
 	clock       *version.Clock
 	now         func() int64 // Unix ms
@@ -69,7 +68,6 @@ func New(o Options) *Replica {
 	}
 	r := &Replica{
 		store:       o.Store,
-		actor:       o.Store.Actor(),
 		durability:  o.Store.Durability(),
 		clock:       o.Clock,
 		now:         o.Clock.WallMillis,
