@@ -13,6 +13,8 @@ type group struct {
 	pending []pending
 	index   map[uint64]int32  // a row's hash, or the next free one after it → pending
 	floors  map[uint16]uint64 // slots whose floor has to rise with this group
+	leaves  changes           // what the dirty cells make of the slots' leaves
+	journal *writer           // the lane's
 	dirty   int               // pending cells that differ from the store's
 	updated bool              // an UpdateBatch has written
 }
@@ -21,8 +23,9 @@ type pending struct {
 	key   rowKey
 	slot  uint16
 	cell  *version.Cell
-	dirty bool // the store has to be told
-	learn bool // the cache has to be told
+	was   *version.Cell // what the store has
+	dirty bool          // the store has to be told
+	learn bool          // the cache has to be told
 }
 
 func (g *group) reset() {
@@ -61,11 +64,11 @@ func (g *group) load(key rowKey, slot uint16) (*pending, error) {
 		}
 	}
 	g.index[at] = int32(len(g.pending))
-	g.pending = append(g.pending, pending{key: key, slot: slot, cell: cell, learn: !ok})
+	g.pending = append(g.pending, pending{key: key, slot: slot, cell: cell, was: cell, learn: !ok})
 	return &g.pending[len(g.pending)-1], nil
 }
 
-// write makes next the pending cell.
+// write makes next the pending cell, nil for one that is dropped.
 //
 // The floor law: where a cell stops showing how far this actor's counters have
 // come (a clock was cut, or the version that showed it was replaced), the
@@ -158,18 +161,32 @@ func countOf(c *version.Cell, a version.Actor) uint64 {
 	return 0
 }
 
-// store hands what is dirty to the store as one batch.
+// store hands what is dirty to the store as one batch, with what it makes of
+// the leaves; these are seen once the store has it.
 func (g *group) store(sync bool) (storage.Commit, error) {
 	b := g.r.store.NewBatch()
 	for i := range g.pending {
-		if p := &g.pending[i]; p.dirty {
+		p := &g.pending[i]
+		switch {
+		case !p.dirty:
+			continue
+		case p.cell == nil:
+			b.Delete(p.key.row)
+		default:
 			b.Set(p.key.row, p.cell.Bytes())
 		}
+		g.leaves.move(p.key.row, p.slot, p.was, p.cell)
 	}
+	g.journal.write(&g.leaves, b)
 	for slot, floor := range g.floors {
 		b.SetFloor(slot, floor)
 	}
-	return g.r.store.Apply(b, sync)
+	c, err := g.r.store.Apply(b, sync)
+	if err == nil {
+		g.journal.stored(&g.leaves, &g.r.journal)
+	}
+	g.leaves.drop() // what was refused
+	return c, err
 }
 
 // shut closes the gates of all rows: stored says that the pending cells are

@@ -17,6 +17,7 @@ type lane struct {
 	flights chan flight // to the syncer, in order
 	free    chan []work // slices on their way back from it
 	group   group       // the run goroutine's own
+	writer  writer      // of the journal of leaves; likewise
 	counts  laneCounts
 }
 
@@ -34,7 +35,8 @@ type laneCounts struct {
 func newLane(r *Replica) *lane {
 	l := &lane{r: r, flights: make(chan flight, maxFlights), free: make(chan []work, maxFlights)}
 	l.queue.init()
-	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64)}
+	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64),
+		leaves: changes{leaves: r.leaves}, journal: &l.writer}
 	return l
 }
 
