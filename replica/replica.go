@@ -50,6 +50,7 @@ type Replica struct {
 	cache   *cache
 	leaves  *leaves
 	journal journal
+	reads   readTimes
 	lanes   []*lane
 	point   pool // reads and applies that need the disk
 	bulk    pool // scans and counts
@@ -181,7 +182,10 @@ func (r *Replica) fetch(key rowKey, ticket uint32) (*version.Cell, error) {
 }
 
 func (r *Replica) read(row []byte) (*version.Cell, error) {
+	begin := r.Uptime()
 	b, err := r.store.Get(row)
+	end := r.Uptime()
+	r.reads.add(end, end-begin)
 	if err != nil {
 		return nil, fmt.Errorf("reading a cell: %w", err)
 	}
