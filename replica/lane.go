@@ -72,6 +72,12 @@ func (l *lane) recycle(works []work) {
 func (l *lane) process(works []work) {
 	g := &l.group
 	defer g.reset()
+	for i := range works {
+		if w := &works[i]; w.visit != nil {
+			w.visit(l, nil)
+			*w = work{} // it has been answered
+		}
+	}
 	g.actor = l.r.store.Actor() // anew: its incarnation may have been raised
 	now := l.r.now()
 	for i := range works {
@@ -81,6 +87,9 @@ func (l *lane) process(works []work) {
 				g.update(&w.update.Ops[w.at(n)], now)
 			}
 			l.counts.updates.Add(uint64(w.ops))
+			continue
+		}
+		if w.apply == nil {
 			continue
 		}
 		for n := range w.ops {
