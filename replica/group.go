@@ -9,9 +9,12 @@ import (
 // each as the operations so far leave it. The lane reuses it.
 type group struct {
 	r       *Replica
+	actor   version.Actor // that the group mints under
 	pending []pending
 	index   map[uint64]int32  // a row's hash, or the next free one after it → pending
 	floors  map[uint16]uint64 // slots whose floor has to rise with this group
+	leaves  changes           // what the dirty cells make of the slots' leaves
+	journal *writer           // the lane's
 	dirty   int               // pending cells that differ from the store's
 	updated bool              // an UpdateBatch has written
 }
@@ -20,8 +23,9 @@ type pending struct {
 	key   rowKey
 	slot  uint16
 	cell  *version.Cell
-	dirty bool // the store has to be told
-	learn bool // the cache has to be told
+	was   *version.Cell // what the store has
+	dirty bool          // the store has to be told
+	learn bool          // the cache has to be told
 }
 
 func (g *group) reset() {
@@ -60,18 +64,18 @@ func (g *group) load(key rowKey, slot uint16) (*pending, error) {
 		}
 	}
 	g.index[at] = int32(len(g.pending))
-	g.pending = append(g.pending, pending{key: key, slot: slot, cell: cell, learn: !ok})
+	g.pending = append(g.pending, pending{key: key, slot: slot, cell: cell, was: cell, learn: !ok})
 	return &g.pending[len(g.pending)-1], nil
 }
 
-// write makes next the pending cell.
+// write makes next the pending cell, nil for one that is dropped.
 //
 // The floor law: where a cell stops showing how far this actor's counters have
 // come (a clock was cut, or the version that showed it was replaced), the
 // slot's floor rises to it in the same batch, so that no later dot or count of
 // increments can begin below (law 3).
 func (g *group) write(p *pending, next *version.Cell) {
-	if high := p.cell.Highest(g.r.actor); high > next.Highest(g.r.actor) {
+	if high := p.cell.Highest(g.actor); high > next.Highest(g.actor) {
 		g.floors[p.slot] = max(g.floors[p.slot], high)
 	}
 	p.cell = next
@@ -124,7 +128,7 @@ func (g *group) update(u *Update, now int64) {
 func (g *group) mint(p *pending, u *Update, change Change, now int64) (next *version.Cell, err error) {
 	r := g.r
 	m := version.Mint{
-		Actor:       r.actor,
+		Actor:       g.actor,
 		Floor:       max(r.store.Floor(p.slot), g.floors[p.slot]),
 		Time:        r.clock.Now(),
 		Now:         now,
@@ -138,7 +142,7 @@ func (g *group) mint(p *pending, u *Update, change Change, now int64) (next *ver
 		next, u.Delta, u.Dot, err = p.cell.Put(m, version.Write{Tombstone: true, Context: change.Context})
 	case Incr:
 		next, u.Delta, u.Number, err = p.cell.Increment(m, change.By)
-		u.Dot = version.Dot{Actor: r.actor, Counter: countOf(next, r.actor)}
+		u.Dot = version.Dot{Actor: g.actor, Counter: countOf(next, g.actor)}
 	default:
 		err = ErrBadChange
 	}
@@ -157,18 +161,32 @@ func countOf(c *version.Cell, a version.Actor) uint64 {
 	return 0
 }
 
-// store hands what is dirty to the store as one batch.
+// store hands what is dirty to the store as one batch, with what it makes of
+// the leaves; these are seen once the store has it.
 func (g *group) store(sync bool) (storage.Commit, error) {
 	b := g.r.store.NewBatch()
 	for i := range g.pending {
-		if p := &g.pending[i]; p.dirty {
+		p := &g.pending[i]
+		switch {
+		case !p.dirty:
+			continue
+		case p.cell == nil:
+			b.Delete(p.key.row)
+		default:
 			b.Set(p.key.row, p.cell.Bytes())
 		}
+		g.leaves.move(p.key.row, p.slot, p.was, p.cell)
 	}
+	g.journal.write(&g.leaves, b)
 	for slot, floor := range g.floors {
 		b.SetFloor(slot, floor)
 	}
-	return g.r.store.Apply(b, sync)
+	c, err := g.r.store.Apply(b, sync)
+	if err == nil {
+		g.journal.stored(&g.leaves, &g.r.journal)
+	}
+	g.leaves.drop() // what was refused
+	return c, err
 }
 
 // shut closes the gates of all rows: stored says that the pending cells are

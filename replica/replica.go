@@ -39,21 +39,25 @@ type Options struct {
 // Replica is this node's replica. Its methods may be used concurrently.
 type Replica struct {
 	store       *storage.Store
-	actor       version.Actor
 	durability  storage.Durability
 	clock       *version.Clock
 	now         func() int64 // Unix ms
 	clockMax    int
 	maxSiblings int
 	log         *slog.Logger
+	unfit       error // why New has failed
 
-	cache *cache
-	lanes []*lane
-	point pool // reads and applies that need the disk
-	bulk  pool // scans and counts
+	cache   *cache
+	leaves  *leaves
+	journal journal
+	reads   readTimes
+	lanes   []*lane
+	point   pool // reads and applies that need the disk
+	bulk    pool // scans and counts
 }
 
-// New returns a replica over o.Store. It takes work at once; Run does it.
+// New returns a replica over o.Store, having loaded what it keeps in memory. It
+// takes work at once; Run does it.
 func New(o Options) *Replica {
 	if o.Clock == nil {
 		o.Clock = version.NewClock(o.Now)
@@ -69,7 +73,6 @@ func New(o Options) *Replica {
 	}
 	r := &Replica{
 		store:       o.Store,
-		actor:       o.Store.Actor(),
 		durability:  o.Store.Durability(),
 		clock:       o.Clock,
 		now:         o.Clock.WallMillis,
@@ -77,6 +80,8 @@ func New(o Options) *Replica {
 		maxSiblings: bound(o.MaxSiblings, DefaultMaxSiblings),
 		log:         o.Logger,
 		cache:       newCache(o.CacheBytes),
+		leaves:      &leaves{began: time.Now()},
+		journal:     journal{due: make(chan struct{}, 1)},
 	}
 	if o.Now != nil {
 		r.now = func() int64 { return o.Now().UnixMilli() }
@@ -86,6 +91,9 @@ func New(o Options) *Replica {
 	}
 	r.point.init()
 	r.bulk.init()
+	if err := r.loadLeaves(context.Background()); err != nil {
+		r.unfit = fmt.Errorf("loading what is kept of the cells: %w", err)
+	}
 	return r
 }
 
@@ -99,8 +107,13 @@ func bound(n, byDefault int) int {
 }
 
 // Run does the work until ctx ends. Then it refuses what comes with ErrClosed,
-// finishes what it has been given, and returns nil.
+// finishes what it has been given, and returns nil. If New could not read the
+// store, Run refuses everything and returns why at once.
 func (r *Replica) Run(ctx context.Context) error {
+	if r.unfit != nil {
+		r.refuseAll()
+		return r.unfit
+	}
 	var lanes, workers sync.WaitGroup
 	for _, l := range r.lanes {
 		lanes.Go(l.run)
@@ -112,6 +125,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	for range bulkWorkers {
 		workers.Go(func() { r.bulk.work(ctx) })
 	}
+	workers.Go(func() { r.keepLeaves(ctx) })
 	<-ctx.Done()
 	r.point.close()
 	r.bulk.close()
@@ -121,6 +135,18 @@ func (r *Replica) Run(ctx context.Context) error {
 	}
 	lanes.Wait()
 	return nil
+}
+
+// refuseAll ends the queues without doing any work.
+func (r *Replica) refuseAll() {
+	r.point.close()
+	r.bulk.close()
+	for _, l := range r.lanes {
+		l.queue.close()
+		for works := l.queue.take(nil); len(works) > 0; works = l.queue.take(nil) {
+			l.refuse(works, r.unfit)
+		}
+	}
 }
 
 // Get returns the cell as this replica holds it, nil if it was never written.
@@ -156,7 +182,10 @@ func (r *Replica) fetch(key rowKey, ticket uint32) (*version.Cell, error) {
 }
 
 func (r *Replica) read(row []byte) (*version.Cell, error) {
+	begin := r.Uptime()
 	b, err := r.store.Get(row)
+	end := r.Uptime()
+	r.reads.add(end, end-begin)
 	if err != nil {
 		return nil, fmt.Errorf("reading a cell: %w", err)
 	}

@@ -7,12 +7,13 @@ import (
 )
 
 // work is one batch, or the share of it that belongs to one lane. Exactly one
-// of update and apply is set.
+// of update, apply and visit is set.
 type work struct {
 	update *UpdateBatch
 	apply  *ApplyBatch
-	share  []int32 // which of the batch's operations; nil: all
-	join   *join   // nil if this is the whole batch
+	visit  func(*lane, error) // called on the lane before its next group, or with what refused it
+	share  []int32            // which of the batch's operations; nil: all
+	join   *join              // nil if this is the whole batch
 	ops    int
 	bytes  int
 	err    error // of an apply: what kept one of its cells from being merged
@@ -73,6 +74,8 @@ func (w *work) done(err error) {
 		w.update.Durable(err)
 	case w.apply != nil && w.apply.Done != nil:
 		w.apply.Done(err)
+	case w.visit != nil:
+		w.visit(nil, err)
 	}
 }
 

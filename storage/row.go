@@ -12,6 +12,7 @@ import (
 //	'c' slot(2, big endian) key' field → a cell
 //	'f' slot(2, big endian)            → the slot's floor (8, big endian)
 //	'i'                                → the identity of the directory, one row
+//	'j', 'l'                           → see row_leaves.go
 //	'm' name                           → a named setting (PutMeta)
 //
 // where key' is the key with each 0x00 written as 0x00 0xff, closed by
