@@ -117,7 +117,7 @@ func (g *group) merge(o *hintOwner, key rowKey, kc *KeyedCell) error {
 	return nil
 }
 
-// drop makes the pending cell absent.
+// drop makes the pending cell absent here, though others may hold it.
 //
 // Totals are cumulative: a count that began anew, even above the floor, would
 // win over the old one wherever that is still held, and take its sum away. So
