@@ -46,6 +46,11 @@ func (c *checker) converged(disks Holdings, now int64) {
 			c.report(fmt.Sprintf("the owners of %s differ:\n    %s", key, strings.Join(disks.describe(r, key), "\n    ")))
 		}
 	}
+	for _, node := range sortedKeys(disks) {
+		for _, wrong := range disks[node].Wrong {
+			c.report(fmt.Sprintf("%s keeps wrong leaves: %s", node, wrong))
+		}
+	}
 	disks.each(func(node, owner, key string, cell *version.Cell) {
 		switch p := r.Lookup(ring.Slot([]byte(key))); {
 		case owner != "":

@@ -71,6 +71,7 @@ func judge(t *testing.T, disks Holdings, ops []*Op) {
 		"a hint":            {func(h Holdings) { h[other].Hints = map[string]Cells{owners[0]: {"k": old}} }, "still has a hint"},
 		"a stray":           {func(h Holdings) { h[other].Cells["k"] = h[owners[0]].Cells["k"] }, "of which it is no owner"},
 		"another history":   {func(h Holdings) { h[other].History, _ = ring.NewHistory() }, "different histories"},
+		"wrong leaves":      {func(h Holdings) { h[other].Wrong = []string{"slot 7"} }, "keeps wrong leaves"},
 		"half collected":    {func(h Holdings) { delete(h[r.Lookup(ring.Slot([]byte("dead"))).Owners[1]].Cells, "dead") }, ""},
 		"collected":         {func(h Holdings) { every(h, func(c Cells) { delete(c, "dead") }) }, ""},
 		"a deleted value":   {func(h Holdings) { every(h, func(c Cells) { c["dead"] = gone }) }, "which an acknowledged write has replaced"},

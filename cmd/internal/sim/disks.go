@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/ring/gossip"
 	"github.com/dynaring/dynaring/storage"
@@ -20,6 +21,7 @@ type Contents struct {
 	Cells   Cells            // the node's own, strays among them
 	Hints   map[string]Cells // what it keeps for others, by owner
 	History *ring.History
+	Wrong   []string // leaves that are not what the cells make them
 }
 
 // Holdings is what the disks of all nodes hold.
@@ -58,7 +60,37 @@ func readDisk(d *Disk) (contents *Contents, err error) {
 		return nil, err
 	}
 	first, last = storage.HintRows("")
-	return contents, readCells(s, first, last, contents.hint)
+	if err := readCells(s, first, last, contents.hint); err != nil {
+		return nil, err
+	}
+	contents.Wrong, err = wrongLeaves(s)
+	return contents, err
+}
+
+// wrongLeaves compares what is kept of each slot, and loaded at a start, with
+// the slot's cells.
+func wrongLeaves(s *storage.Store) (wrong []string, err error) {
+	r := replica.New(replica.Options{Store: s})
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.Run(ctx) }()
+	defer func() {
+		cancel()
+		err = errors.Join(err, <-stopped)
+	}()
+	for slot := range uint16(ring.Slots) {
+		if r.SlotHash(slot) == 0 && r.Slot(slot).Cells == 0 {
+			continue
+		}
+		found, err := r.Scrub(ctx, slot)
+		if err != nil {
+			return nil, err
+		}
+		if found.LeavesWrong > 0 || found.RowsDamaged > 0 {
+			wrong = append(wrong, fmt.Sprintf("slot %d: %+v", slot, found))
+		}
+	}
+	return wrong, nil
 }
 
 // readCells reads rows, of each the name that take gives it.
