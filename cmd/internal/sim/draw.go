@@ -84,7 +84,7 @@ func (r *Run) size(rng *rand.Rand) {
 		r.Length, r.Pace = 90*time.Second, loose
 		r.Load.MinThink, r.Load.MaxThink = 20*time.Millisecond, 200*time.Millisecond
 	case draw < 30: // outages of an hour
-		r.Nodes, r.Length, r.Pace = 3+rng.IntN(3), 3*time.Hour, sparse
+		r.Nodes, r.Length, r.Pace = 3+rng.IntN(3), 90*time.Minute, sparse
 		r.Load.MinThink, r.Load.MaxThink = time.Second, 20*time.Second
 	case draw < 40: // time to collect between the faults
 		r.Rounds, r.Pause = 2+rng.IntN(2), time.Minute

@@ -27,8 +27,8 @@ var (
 	dense = Pace{100 * time.Millisecond, 2500 * time.Millisecond, 50 * time.Millisecond, 6 * time.Second}
 	// loose: there is time to find out, and to go on with what is left.
 	loose = Pace{2 * time.Second, 30 * time.Second, time.Second, 40 * time.Second}
-	// sparse: outages of up to hours.
-	sparse = Pace{time.Minute, 20 * time.Minute, time.Second, 90 * time.Minute}
+	// sparse: outages of up to an hour.
+	sparse = Pace{time.Minute, 15 * time.Minute, time.Second, time.Hour}
 )
 
 // Chaos says what a plan may do besides cuts, crashes and stops.
