@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dynaring/dynaring/replica"
-	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/ring/gossip"
 )
@@ -23,12 +22,6 @@ type Membership interface {
 	Changed() <-chan struct{}
 	Encoded() []byte
 	Add(ring.Event) error
-}
-
-// Peers are the other nodes, as peer.Peers reaches them.
-type Peers interface {
-	Call(to string, class peer.Class, kind uint8, body []byte, deadline time.Time, done func(peer.Reply))
-	Up(name string) bool
 }
 
 // Options configure a Takeover.
@@ -48,8 +41,6 @@ const (
 	retryEvery = 500 * time.Millisecond
 	// warnAfter is the failures in a row from which on they are worth a warning.
 	warnAfter = 4
-	// callTimeout bounds one exchange with another node.
-	callTimeout = 5 * time.Second
 	// pageCells bounds one page of cells on its way.
 	pageCells = 512
 	// pullers is how many ranges are pulled at once: background work leaves
@@ -169,7 +160,7 @@ func (t *Takeover) tellEverybody(ctx context.Context) error {
 			continue
 		}
 		g.Go(func() error {
-			_, err := t.ask(ctx, name, replica.KindHistory, history)
+			_, err := ask(ctx, t.peers, name, replica.KindHistory, history)
 			return err
 		})
 	}
@@ -221,15 +212,4 @@ func (t *Takeover) pull(ctx context.Context, slots ring.Range) error {
 	}
 	t.advance(slots.Len(), 0)
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
