@@ -92,7 +92,8 @@ func (n *Node) open() (err error) {
 	n.clock = version.NewClock(n.deps.Now)
 	n.replica = replica.New(replica.Options{
 		Store: n.store, Clock: n.clock, Now: n.deps.Now, CacheBytes: n.cfg.CacheBytes / 2,
-		ClockMax: n.cfg.ClockMax, MaxSiblings: n.cfg.MaxSiblings, Logger: n.log.With("part", "replica"),
+		ClockMax: n.cfg.ClockMax, MaxSiblings: n.cfg.MaxSiblings, HintLimit: n.cfg.HintLimit,
+		Logger: n.log.With("part", "replica"),
 	})
 	if n.gossip, err = n.newGossip(); err != nil {
 		return err
