@@ -43,19 +43,6 @@ func appendSlots(dst []uint16, r replica.SlotRange) []uint16 {
 	return dst
 }
 
-// split parts the ranges' slots into those whose hashes are the same and those
-// whose are not.
-func split(ranges []replica.SlotRange, mine, theirs []uint64) (same, differ []uint16) {
-	for i, r := range ranges {
-		if mine[i] == theirs[i] {
-			same = appendSlots(same, r)
-		} else {
-			differ = appendSlots(differ, r)
-		}
-	}
-	return same, differ
-}
-
 // leaves is what a replica's leaf hashes of one slot are.
 type leaves = [replica.LeavesPerSlot]uint64
 

@@ -44,14 +44,6 @@ func TestChunksCoverTheSlots(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	ranges := []replica.SlotRange{{First: 1, Last: 3}, {First: 7, Last: 7}, {First: 16382, Last: 16383}}
-	same, differ := split(ranges, []uint64{1, 2, 3}, []uint64{1, 0, 3})
-	if !slices.Equal(same, []uint16{1, 2, 3, 16382, 16383}) || !slices.Equal(differ, []uint16{7}) {
-		t.Errorf("same %v, differ %v", same, differ)
-	}
-}
-
 func TestLeafSet(t *testing.T) {
 	var a, b leaves
 	a[0], b[15], a[3], b[3] = 1, 1, 5, 5

@@ -32,11 +32,6 @@ func (s *shelf) Scrub(_ context.Context, slot uint16) (replica.Scrubbed, error) 
 	return found, nil
 }
 
-// unpaced lets everything through.
-type unpaced struct{}
-
-func (unpaced) Wait(ctx context.Context, _ int) error { return ctx.Err() }
-
 func runScrub(t *testing.T, s *shelf, d time.Duration) (*Scrubber, []uint16) {
 	var marked []uint16
 	scrubber := NewScrubber(s, unpaced{}, func(slot uint16) { marked = append(marked, slot) }, nil)
