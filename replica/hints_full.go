@@ -65,11 +65,11 @@ func (h *hints) marks() []byte {
 	return append(binary.AppendUvarint(nil, uint64(n)), dst...)
 }
 
-// loadHints counts the hints in the store, before there are any lanes.
+// loadHints takes up what the store knows of hints, before there are any lanes.
 func (r *Replica) loadHints() error {
 	marks, err := r.store.GetMeta(metaFull)
 	if err != nil {
-		return fmt.Errorf("reading which owners' hints were refused: %w", err)
+		return err
 	}
 	if len(marks) > 0 {
 		m := reader{buf: marks}
@@ -79,29 +79,54 @@ func (r *Replica) loadHints() error {
 			}
 		}
 		if err := m.end(); err != nil {
-			return fmt.Errorf("reading which owners' hints were refused: %w", err)
+			return fmt.Errorf("row %q: %w", metaFull, err)
 		}
 	}
+	return r.countHints()
+}
+
+// countHints takes up the account of what is kept. What cannot be read can never
+// be delivered: it goes, and its owner is marked full.
+func (r *Replica) countHints() error {
+	b := r.store.NewBatch()
 	from, to := storage.HintRows("")
 	now := r.now()
-	err = r.store.Scan(context.Background(), from, to, 0, func(row, value []byte) (bool, error) {
-		owner, slot, _, _, err := storage.ParseHintRow(row)
-		if err != nil {
-			return false, err
+	err := r.store.Scan(context.Background(), from, to, 0, func(row, value []byte) (bool, error) {
+		if err := r.countHint(row, value, now); err != nil {
+			r.log.Error("a hint is given up: its owner has to be compared in full", "err", err)
+			b.Delete(row)
 		}
-		cell, err := version.DecodeCell(value)
-		if err != nil {
-			return false, fmt.Errorf("a cell for %q: %w", owner, err)
-		}
-		o := r.hints.owner(owner)
-		if o == nil || slot >= storage.Slots {
-			return false, fmt.Errorf("a cell for %q in slot %d: too many owners, or no such slot", owner, slot)
-		}
-		o.add(slot, len(row), cell, now)
 		return true, nil
 	})
-	if err != nil {
-		return fmt.Errorf("counting the hints: %w", err)
+	if err != nil || b.Len() == 0 {
+		b.Close()
+		return err
 	}
+	b.SetMeta(metaFull, r.hints.marks())
+	c, err := r.store.Apply(b, false)
+	if err != nil {
+		return err
+	}
+	return c.Wait()
+}
+
+func (r *Replica) countHint(row, value []byte, now int64) error {
+	owner, slot, key, _, err := storage.ParseHintRow(row)
+	if err != nil {
+		return err
+	}
+	o := r.hints.owner(owner)
+	if o == nil || slot >= storage.Slots {
+		return fmt.Errorf("key %q in slot %d for %q: too many owners, or no such slot", key, slot, owner)
+	}
+	cell, err := version.DecodeCell(value)
+	if err == nil && cell == nil {
+		err = version.ErrCorrupt
+	}
+	if err != nil {
+		o.full.Store(true)
+		return fmt.Errorf("key %q for %q: %w", key, owner, err)
+	}
+	o.add(slot, len(row), cell, now)
 	return nil
 }

@@ -93,7 +93,9 @@ func New(o Options) *Replica {
 	r.point.init()
 	r.bulk.init()
 	r.hints.init(bound(o.HintLimit, DefaultHintLimit))
-	r.failed = r.loadHints()
+	if err := r.loadHints(); err != nil {
+		r.failed = fmt.Errorf("reading the hints: %w", err)
+	}
 	return r
 }
 

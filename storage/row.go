@@ -13,6 +13,7 @@ import (
 //	'f' slot(2, big endian)            → the slot's floor (8, big endian)
 //	'h' owner' slot(2) key' field      → a cell kept for another node
 //	'i'                                → the identity of the directory, one row
+//	'j', 'l'                           → see row_leaves.go
 //	'm' name                           → a named setting (PutMeta)
 //
 // where key' (owner' alike) is the key with each 0x00 written as 0x00 0xff,
