@@ -24,6 +24,7 @@ type Status struct {
 	LastFull map[string]time.Time // by other owner: as of when everything shared was last in step
 	Exchange ExchangeStatus
 	Scrub    ScrubStatus
+	Collect  CollectStatus
 	Slices   float64 // what the background controller grants now, of 1
 }
 
