@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/storage"
 	"github.com/dynaring/dynaring/storage/version"
 )
 
@@ -16,12 +18,26 @@ var (
 	ErrNotOwner = errors.New("this node is not a present owner of the key: nothing was started here")
 )
 
-// NoQuorumError says that fewer owners than needed could be reached. Of a
-// write, nothing was stored; of a read, fewer than Need replicas answered.
+// NotStarted reports whether an operation's error says that this node has
+// stored nothing of it and cannot now, so that another one may run it.
+func NotStarted(err error) bool {
+	return errors.Is(err, ErrNotOwner) || errors.Is(err, ErrLoading) || refusedHere(err)
+}
+
+// refusedHere reports whether an operation's error is the local replica's
+// refusal to store anything at all.
+func refusedHere(err error) bool {
+	return errors.Is(err, storage.ErrDiskFull) || errors.Is(err, storage.ErrFailed) ||
+		errors.Is(err, storage.ErrClosed) || errors.Is(err, replica.ErrClosed)
+}
+
+// NoQuorumError says that fewer nodes than needed could be reached. Of a
+// write, nothing was stored; of a read, fewer than Need replicas answered, or
+// none that can say that there is nothing.
 type NoQuorumError struct {
 	Op   string // "read", "write", "check" (the read before a write), "route", "scan" or "count"
-	Need int    // owners needed
-	Got  int    // owners that could be reached, or answered
+	Need int    // nodes needed
+	Got  int    // nodes that could be reached, or answered
 }
 
 // Error says what was needed and what there was.
@@ -40,7 +56,7 @@ func (e *NoQuorumError) Error() string {
 // UncertainError says that a write was stored on fewer replicas than it asked
 // for. It may yet take effect, so it must not be repeated blindly.
 type UncertainError struct {
-	K   int         // present owners known to have stored it
+	K   int         // nodes known to have stored it
 	W   int         // those that were asked for
 	Dot version.Dot // of the write; the zero Dot for an increment, or where it is unknown
 	// Lost: the node that ran the command was not heard of again. It may be

@@ -90,24 +90,28 @@ func TestRepairQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := []byte("key")
-	q.add("n1", replica.Key{Key: name}, a)
-	q.add("n1", replica.Key{Key: name}, b)
-	q.add("n1", replica.Key{Key: name}, a)
-	q.add("n2", replica.Key{Key: name}, a)
+	read := time.Now()
+	q.add("n1", replica.Key{Key: name}, a, read)
+	q.add("n1", replica.Key{Key: name}, b, read.Add(-time.Second))
+	q.add("n1", replica.Key{Key: name}, a, read)
+	q.add("n2", replica.Key{Key: name}, a, read)
 	name[0] = 'x'
 	all := q.take()
 	if len(all) != 2 || len(all[0].cell.Cell.Versions) != 2 || !bytes.Equal(all[0].cell.Key.Key, []byte("key")) {
 		t.Fatal(all)
 	}
+	if !all[0].read.Equal(read.Add(-time.Second)) {
+		t.Fatal("what was joined is as old as its oldest part")
+	}
 	for i := range 2 * maxRepairs {
-		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, a)
+		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, a, read)
 	}
 	if got := len(q.take()); got != maxRepairs || stats.repairsDropped.Load() != maxRepairs {
 		t.Fatal(got)
 	}
 	large := sampleCell(t, strings.Repeat("x", maxRepairBytes/2), false)
 	for i := range 5 {
-		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, large)
+		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, large, read)
 	}
 	if got := len(q.take()); got != 1 || q.bytes != 0 {
 		t.Fatal(got, q.bytes)
