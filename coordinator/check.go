@@ -29,7 +29,7 @@ func (d *writeDriver) check(ctx context.Context, v *View) {
 	for n := range rd.items {
 		it := &rd.items[n]
 		if q, ok := it.err.(*NoQuorumError); ok {
-			it.err = &NoQuorumError{Op: "check", Need: q.Need, Got: q.Got}
+			it.err = &NoQuorumError{Op: "check", Need: q.Need, Got: q.Got, Unknown: q.Unknown}
 		}
 		d.units[it.tag].err = it.err
 		if it.behind {

@@ -38,19 +38,26 @@ type NoQuorumError struct {
 	Op   string // "read", "write", "check" (the read before a write), "route", "scan" or "count"
 	Need int    // nodes needed
 	Got  int    // nodes that could be reached, or answered
+	// Unknown: of a read or a check, no owner answered, and the others keep
+	// nothing of the key, which says nothing.
+	Unknown bool
 }
 
 // Error says what was needed and what there was.
 func (e *NoQuorumError) Error() string {
-	switch e.Op {
-	case "write":
-		return fmt.Sprintf("%d of the %d owners needed for the write can be reached: nothing was stored, try again", e.Got, e.Need)
-	case "check":
-		return fmt.Sprintf("%d of the %d owners that have to be read before the write answered: nothing was stored, try again", e.Got, e.Need)
-	case "route":
-		return "no owner of the key can be reached: nothing was started, try again"
+	switch {
+	case e.Op == "write":
+		return fmt.Sprintf("%d of the %d nodes needed for the write can be reached: nothing was stored, try again", e.Got, e.Need)
+	case e.Op == "check" && e.Unknown:
+		return "no owner of the key answered, and the others keep nothing of it: nothing was stored, try again"
+	case e.Op == "check":
+		return fmt.Sprintf("%d of the %d nodes that have to be read before the write answered: nothing was stored, try again", e.Got, e.Need)
+	case e.Op == "route":
+		return "no node that could run the command can be reached: nothing was started, try again"
+	case e.Unknown:
+		return "no owner of the key answered, and the others keep nothing of it, try again"
 	}
-	return fmt.Sprintf("%d of the %d owners needed for the %s answered, try again", e.Got, e.Need, e.Op)
+	return fmt.Sprintf("%d of the %d nodes needed for the %s answered, try again", e.Got, e.Need, e.Op)
 }
 
 // UncertainError says that a write was stored on fewer replicas than it asked

@@ -127,14 +127,15 @@ func (c *Coordinator) asked(node string) string {
 }
 
 // observe notes how long a peer took to answer a request, and what a failure
-// says of its disk. What was never sent says nothing.
+// says of its disk. What was never sent says nothing, and a peer that is silent
+// is down anyway.
 func (c *Coordinator) observe(node string, kind uint8, sent time.Time, err error) {
 	if err != nil && peer.NotSent(err) {
 		return
 	}
 	took := time.Since(sent)
 	c.late.observe(node, kind, took)
-	if err != nil && kind != replica.KindRead && cannotStore(err, took) {
+	if err != nil && kind != replica.KindRead && cannotStore(err, took) && c.peers.Up(node) {
 		c.passOver(node, err)
 	}
 }

@@ -333,7 +333,7 @@ func (d *readDriver) resolve(g *readGroup) {
 		}
 		if it.cell == nil && !g.ownersSay() {
 			d.c.counters.noQuorum.Add(1)
-			it.err = &NoQuorumError{Op: "read", Need: g.tally.need}
+			it.err = &NoQuorumError{Op: "read", Need: g.tally.need, Unknown: true}
 		}
 		if !same || it.kept != nil {
 			d.repair(g, it, at)
