@@ -21,7 +21,8 @@ import (
 // entry over a row that is newer, as long as what followed it is replayed too.
 //
 //	leaves   hash 8 × LeavesPerSlot, cells 4, mortal 4
-//	journal  entries: slot 2, mask 2, cells, mortal, hash 8 for each leaf in mask
+//	journal  entries, one for each leaf: slot | entryCounts 2, leaf 1, hash 6,
+//	         and where entryCounts is set: cells, mortal
 //	mark     leavesFormat 1
 //
 // Integers are little-endian, cells and mortal of an entry varints. Without the
@@ -30,6 +31,9 @@ import (
 const (
 	leavesFormat = 1 // raised with any change of what leaves are made of
 	leavesBytes  = LeavesPerSlot*8 + 4 + 4
+
+	entryCounts = 1 << 15
+	hashBytes   = hashBits / 8
 
 	// journalLimit is how many bytes the journal may have before a checkpoint:
 	// what a start replays, against 2 MB that a checkpoint writes.
@@ -81,36 +85,60 @@ func decodeSums(b []byte) (sums leafSums, err error) {
 	return sums, nil
 }
 
-// appendChange appends a journal's entry.
-func appendChange(dst []byte, n *slotChange) []byte {
-	dst = binary.LittleEndian.AppendUint16(dst, n.slot)
-	dst = binary.LittleEndian.AppendUint16(dst, n.mask)
-	dst = binary.AppendUvarint(dst, uint64(n.cells))
-	dst = binary.AppendUvarint(dst, uint64(n.mortal))
+// appendChange appends the entries of a change of s.
+func appendChange(dst []byte, n *slotChange, s *slotLeaves) []byte {
+	counts := uint16(0)
+	if n.cells != s.cells.Load() || n.mortal != s.mortal.Load() {
+		counts = entryCounts
+	}
+	var room [8]byte
 	for mask := n.mask; mask != 0; mask &= mask - 1 {
-		dst = binary.LittleEndian.AppendUint64(dst, n.hash[bits.TrailingZeros16(mask)])
+		leaf := bits.TrailingZeros16(mask)
+		dst = binary.LittleEndian.AppendUint16(dst, n.slot|counts)
+		dst = append(dst, byte(leaf))
+		binary.LittleEndian.PutUint64(room[:], n.hash[leaf])
+		dst = append(dst, room[:hashBytes]...)
+		if counts != 0 {
+			dst = binary.AppendUvarint(dst, uint64(n.cells))
+			dst = binary.AppendUvarint(dst, uint64(n.mortal))
+			counts = 0
+		}
 	}
 	return dst
 }
 
-// decodeChanges calls fn with the entries of a journal's row.
-func decodeChanges(b []byte, fn func(*slotChange)) error {
+// leafEntry is one of a journal.
+type leafEntry struct {
+	slot          uint16
+	leaf          int
+	hash          uint64
+	counts        bool
+	cells, mortal uint32
+}
+
+// decodeEntries calls fn with the entries of a journal's row.
+func decodeEntries(b []byte, fn func(leafEntry)) error {
 	r := reader{buf: b}
 	for len(r.buf) > 0 {
-		var n slotChange
-		n.slot, n.mask = r.slot(), r.mask()
-		cells, mortals := r.uint(), r.uint()
-		r.check(cells < 1<<32 && mortals < 1<<32)
-		n.cells, n.mortal = uint32(cells), uint32(mortals)
-		for mask := n.mask; mask != 0 && !r.bad; mask &= mask - 1 {
-			n.hash[bits.TrailingZeros16(mask)] = r.digest()
+		slot := r.mask()
+		e := leafEntry{slot: slot &^ entryCounts, counts: slot&entryCounts != 0, leaf: int(r.byte())}
+		if h := r.take(hashBytes); h != nil {
+			var room [8]byte
+			copy(room[:], h)
+			e.hash = binary.LittleEndian.Uint64(room[:])
 		}
+		if e.counts {
+			cells, mortals := r.uint(), r.uint()
+			r.check(cells < 1<<32 && mortals < 1<<32)
+			e.cells, e.mortal = uint32(cells), uint32(mortals)
+		}
+		r.check(e.slot < storage.Slots && e.leaf < LeavesPerSlot)
 		if r.bad {
 			return fmt.Errorf("%w: an entry of the journal", errLeaves)
 		}
-		fn(&n)
+		fn(e)
 	}
-	return r.end()
+	return nil
 }
 
 // writer is a lane's end of the journal.
@@ -127,7 +155,7 @@ func (w *writer) write(c *changes, b *storage.Batch) {
 	}
 	c.entry = c.entry[:0]
 	for i := range c.list {
-		c.entry = appendChange(c.entry, &c.list[i])
+		c.entry = appendChange(c.entry, &c.list[i], &c.leaves.slots[c.list[i].slot])
 	}
 	var room [16]byte
 	b.Set(storage.AppendJournalRow(room[:0], w.lane, w.next), c.entry)

@@ -49,6 +49,10 @@ func hashRow(row []byte) uint64 { return xxhash.Sum64(row) }
 
 func leafOf(rowHash uint64) int { return int(rowHash % LeavesPerSlot) }
 
+// hashBits is how much of a hash is kept. Two leaves that differ are taken for
+// equal once in 2^48 times; each bit more is paid for with every write.
+const hashBits = 48
+
 // leafItem is what a cell adds to its leaf: nothing for an absent one.
 func leafItem(rowHash uint64, c *version.Cell) uint64 {
 	if c == nil {
@@ -57,7 +61,7 @@ func leafItem(rowHash uint64, c *version.Cell) uint64 {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:], rowHash)
 	binary.LittleEndian.PutUint64(b[8:], c.Digest())
-	return xxhash.Sum64(b[:])
+	return xxhash.Sum64(b[:]) >> (64 - hashBits)
 }
 
 // mortal reports whether time alone can make the cell dead.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 
 	"github.com/dynaring/dynaring/storage"
 	"github.com/dynaring/dynaring/storage/version"
@@ -69,10 +68,10 @@ func (r *Replica) readLeaves(ctx context.Context) error {
 }
 
 // replayed says of every slot how new what was replayed of it is: 1 + the
-// sequence number of the entry, 0 for none.
+// sequence number of the leafEntry, 0 for none.
 type replayed [storage.Slots]struct {
-	sums uint64
-	hash [LeavesPerSlot]uint64
+	counts uint64
+	hash   [LeavesPerSlot]uint64
 }
 
 // replay puts the journals' entries over the rows. It returns a sequence number
@@ -92,7 +91,7 @@ func (r *Replica) replay(ctx context.Context) (next uint64, err error) {
 			if seen == nil {
 				seen = new(replayed)
 			}
-			err = decodeChanges(value, func(n *slotChange) { r.replayChange(seen, n, seq+1) })
+			err = decodeEntries(value, func(e leafEntry) { r.replayEntry(seen, e, seq+1) })
 		}
 		if err != nil && bad == nil {
 			bad = fmt.Errorf("%w: %w", errLeaves, err)
@@ -105,19 +104,17 @@ func (r *Replica) replay(ctx context.Context) (next uint64, err error) {
 	return next, err
 }
 
-func (r *Replica) replayChange(seen *replayed, n *slotChange, seq uint64) {
-	s, last := &r.leaves.slots[n.slot], &seen[n.slot]
+func (r *Replica) replayEntry(seen *replayed, e leafEntry, seq uint64) {
+	s, last := &r.leaves.slots[e.slot], &seen[e.slot]
 	s.unsaved.Store(true)
-	if seq > last.sums {
-		last.sums = seq
-		s.cells.Store(n.cells)
-		s.mortal.Store(n.mortal)
+	if seq > last.hash[e.leaf] {
+		last.hash[e.leaf] = seq
+		s.hash[e.leaf].Store(e.hash)
 	}
-	for mask := n.mask; mask != 0; mask &= mask - 1 {
-		if leaf := bits.TrailingZeros16(mask); seq > last.hash[leaf] {
-			last.hash[leaf] = seq
-			s.hash[leaf].Store(n.hash[leaf])
-		}
+	if e.counts && seq > last.counts {
+		last.counts = seq
+		s.cells.Store(e.cells)
+		s.mortal.Store(e.mortal)
 	}
 }
 
