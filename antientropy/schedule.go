@@ -50,6 +50,7 @@ type plan struct {
 	began    time.Duration // of the last round: peers take turns by it
 	pairs    []pair        // by slot
 	due      []uint16      // to be compared, as of the last scan
+	more     bool          // there was more than fits into a round
 	open     int           // pairs not in step, as of the last scan
 }
 
@@ -171,7 +172,7 @@ func (p *plan) isDue(pr *pair, now, changed time.Duration) bool {
 func (s *schedule) scan(now time.Duration, changed changes) {
 	s.stale = false
 	for _, p := range s.plans {
-		p.due, p.open = p.due[:0], 0
+		p.due, p.open, p.more = p.due[:0], 0, false
 		if !p.up {
 			continue
 		}
@@ -189,7 +190,10 @@ func (s *schedule) scan(now time.Duration, changed changes) {
 				p.open++
 			}
 			full = full && pr.stepped >= p.want
-			if !p.busy && len(p.due) < maxRoundSlots && p.isDue(pr, now, at) {
+			if p.busy || !p.isDue(pr, now, at) {
+				continue
+			}
+			if p.more = len(p.due) == maxRoundSlots; !p.more {
 				p.due = append(p.due, pr.slot)
 			}
 		}
@@ -260,7 +264,6 @@ func (s *schedule) each(r round, slots []uint16, do func(*pair)) {
 
 // finish ends a round. A peer with which it failed is left alone for a while.
 func (s *schedule) finish(now time.Duration, r round, err error) {
-	s.stale = true
 	p := s.plans[r.peer]
 	if p == nil {
 		return
@@ -268,6 +271,7 @@ func (s *schedule) finish(now time.Duration, r round, err error) {
 	p.busy = false
 	if err == nil {
 		p.backoff = 0
+		s.stale = s.stale || p.more
 		return
 	}
 	p.backoff = min(max(2*p.backoff, backoffMin), backoffMax)

@@ -18,7 +18,7 @@ const DefaultHintLimit = 256 << 20
 // maxHintOwners bounds the nodes that hints are kept for, and maxOwnerName
 // their names: what a mad peer can make this node remember.
 const (
-	maxHintOwners = 1024
+	maxHintOwners = 256
 	maxOwnerName  = 255
 )
 

@@ -40,6 +40,10 @@ func (r *Replica) serve(kind uint8, body []byte, sent version.Timestamp, a answe
 		r.serveScan(body, a)
 	case KindCount:
 		r.serveCount(body, a)
+	case KindHashes:
+		r.serveHashes(body, a)
+	case KindList:
+		r.serveList(body, a)
 	case KindInspect:
 		r.serveInspect(body, a)
 	case KindCollect:
@@ -208,14 +212,21 @@ func (r *Replica) serveScan(body []byte, a answerer) {
 		r.fail(a, err)
 		return
 	}
-	r.serveBulk(a, func(ctx context.Context) {
+	job := func(ctx context.Context) (bytes int) {
 		page, err := r.Scan(ctx, s)
 		if err != nil {
 			r.fail(a, err)
-			return
+			return 0
 		}
-		a.Reply(AppendPage(nil, page))
-	})
+		body := AppendPage(nil, page)
+		a.Reply(body)
+		return len(body)
+	}
+	if s.Stripped { // for a client's SCAN
+		r.serveBulk(a, func(ctx context.Context) { job(ctx) })
+	} else {
+		r.servePaced(a, job)
+	}
 }
 
 func (r *Replica) serveCount(body []byte, a answerer) {
@@ -231,6 +242,42 @@ func (r *Replica) serveCount(body []byte, a answerer) {
 			return
 		}
 		a.Reply(AppendCounted(nil, n))
+	})
+}
+
+func (r *Replica) serveHashes(body []byte, a answerer) {
+	ranges, deep, err := DecodeHashes(body)
+	if err != nil {
+		r.fail(a, err)
+		return
+	}
+	hashes := make([]uint64, 0, len(ranges))
+	for _, s := range ranges {
+		if !deep {
+			hashes = append(hashes, r.RangeHash(s.First, s.Last))
+			continue
+		}
+		leaves := r.Leaves(s.First)
+		hashes = append(hashes, leaves[:]...)
+	}
+	a.Reply(AppendHashed(nil, hashes))
+}
+
+func (r *Replica) serveList(body []byte, a answerer) {
+	slot, leaves, after, limit, err := DecodeList(bytes.Clone(body))
+	if err != nil {
+		r.fail(a, err)
+		return
+	}
+	r.servePaced(a, func(ctx context.Context) (bytes int) {
+		l, err := r.List(ctx, slot, leaves, after, limit)
+		if err != nil {
+			r.fail(a, err)
+			return 0
+		}
+		body := AppendListing(nil, l)
+		a.Reply(body)
+		return len(body)
 	})
 }
 

@@ -266,7 +266,7 @@ func TestServeRefuses(t *testing.T) {
 				t.Errorf("%s: code %d %q, want %d", what, r.code, r.err, code)
 			}
 		}
-		for _, kind := range []uint8{KindApply, KindRead, KindScan, KindCount} {
+		for _, kind := range []uint8{KindApply, KindRead, KindScan, KindCount, KindHint, KindInspect, KindCollect} {
 			expect("garbage", g.ask(kind, []byte{9, 9, 9}), CodeMalformed)
 			expect("nothing", g.ask(kind, nil), CodeMalformed)
 		}
