@@ -21,12 +21,17 @@ const callTimeout = 5 * time.Second
 
 // ask calls another node and waits for a copy of what it answers.
 func ask(ctx context.Context, peers Peers, node string, kind uint8, body []byte) ([]byte, error) {
+	return askPatiently(ctx, peers, node, kind, body, callTimeout)
+}
+
+// askPatiently is ask for what may take longer.
+func askPatiently(ctx context.Context, peers Peers, node string, kind uint8, body []byte, timeout time.Duration) ([]byte, error) {
 	type answer struct {
 		body []byte
 		err  error
 	}
 	answers := make(chan answer, 1)
-	peers.Call(node, peer.Bulk, kind, body, time.Now().Add(callTimeout), func(r peer.Reply) {
+	peers.Call(node, peer.Bulk, kind, body, time.Now().Add(timeout), func(r peer.Reply) {
 		answers <- answer{bytes.Clone(r.Body), r.Err}
 	})
 	select {

@@ -30,7 +30,9 @@ func (n *Node) newBackground() background {
 	// whoever has it has synced.
 	probe := n.cfg.Durability != storage.Always.String()
 	var b background
-	b.pacer = antientropy.NewPacer(antientropy.PacerOptions{P99: n.replica.ReadP99, Probe: n.probeDisk})
+	b.pacer = antientropy.NewPacer(antientropy.PacerOptions{
+		P99: n.replica.ReadP99, Probe: n.probeDisk, Unlimited: n.deps.Unpaced,
+	})
 	b.exchange = antientropy.NewExchange(antientropy.ExchangeOptions{
 		Self: self, Pace: b.pacer, Logger: n.log.With("part", "exchange"),
 	}, n.replica, &n.peers, n.gossip)
@@ -131,6 +133,7 @@ func (n *Node) status() antientropy.Status {
 	}
 	b.exchange.Fill(&s)
 	s.Strays, s.Collect = b.strays.Count(), b.collect.Status()
+	s.Handoff, s.Returned = b.handoff.Status(), b.strays.Status()
 	return s
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -96,6 +97,7 @@ func (n *Node) open() (err error) {
 	n.replica = replica.New(replica.Options{
 		Store: n.store, Clock: n.clock, Now: n.deps.Now, CacheBytes: n.cfg.CacheBytes / 2,
 		ClockMax: n.cfg.ClockMax, MaxSiblings: n.cfg.MaxSiblings, HintLimit: n.cfg.HintLimit,
+		Pace:   func(ctx context.Context, bytes int) error { return n.background.pacer.Wait(ctx, bytes) },
 		Logger: n.log.With("part", "replica"),
 	})
 	if n.gossip, err = n.newGossip(); err != nil {
@@ -275,8 +277,13 @@ const (
 	codeHistory
 )
 
-// serveHistory takes in another node's history, and confirms it.
+// serveHistory takes in another node's history, and confirms it. Asked with
+// none, it answers the digest of the one it knows.
 func (n *Node) serveHistory(req *peer.Request) {
+	if len(req.Body) == 0 {
+		req.Reply(binary.LittleEndian.AppendUint64(nil, n.gossip.View().History.Digest()))
+		return
+	}
 	history := append([]byte(nil), req.Body...)
 	go func() { // persisting must not hold up the connection's reader
 		if _, err := n.gossip.Merge(history); err != nil {
