@@ -153,6 +153,7 @@ func (c *Cluster) Stop(name string) error {
 	if !n.Running() {
 		return fmt.Errorf("%s is not running", name)
 	}
+	c.Net.ReleaseTo(name)     // it waits for its connections' readers
 	n.Disk.SetSyncDelay(0, 0) // its last syncs happen with locks held
 	n.cancel()
 	err := await(n.stopped)

@@ -22,6 +22,7 @@ type Conn struct {
 	peer          *Conn
 	in, out       *stream
 
+	dialled       bool      // by this end
 	closed        bool      // by its own side
 	closing       bool      // closed by a side that stands still: see suspendedLocked
 	brokenAt      time.Time // when this end learns that the connection was reset; zero: it was not
@@ -80,7 +81,7 @@ func (n *Network) connectLocked(from, to *Host, port int) (dialled, accepted *Co
 	near, far := from.addr(n.mu.port), to.addr(port)
 	dialled = &Conn{net: n, local: from, remote: to, laddr: near, raddr: far, in: back, out: there}
 	accepted = &Conn{net: n, local: to, remote: from, laddr: far, raddr: near, in: there, out: back}
-	dialled.peer, accepted.peer = accepted, dialled
+	dialled.peer, accepted.peer, dialled.dialled = accepted, dialled, true
 	for _, c := range []*Conn{dialled, accepted} {
 		c.readable, c.writable = make(poke, 1), make(poke, 1)
 		n.mu.conns[c] = struct{}{}

@@ -6,14 +6,13 @@ import "time"
 // write what it has meanwhile given up.
 const lateClose = 2 * time.Millisecond
 
-// Hold keeps back what is, or gets, on its way from one host to another on the
-// connections that are open now; those opened later do not wait for it. However
-// long it takes, and whatever both sides make of the silence, it arrives when
-// it is released.
+// Hold keeps back what one host sends to another on the connections that it has
+// dialled by now; those opened later do not wait for it. However long it takes,
+// and whatever both sides make of the silence, it arrives when it is released.
 func (n *Network) Hold(from, to string) {
 	n.update(func() {
 		for c := range n.mu.conns {
-			if c.remote.name == from && c.local.name == to {
+			if c.remote.name == from && c.local.name == to && !c.dialled {
 				c.in.held = true
 			}
 		}
@@ -27,9 +26,9 @@ func (n *Network) Release(from, to string) {
 	})
 }
 
-// ReleaseAll ends every Hold.
-func (n *Network) ReleaseAll() {
-	n.update(func() { n.releaseLocked(func(*Conn) bool { return true }) })
+// ReleaseTo ends every Hold of what is sent to a host; "" is all of them.
+func (n *Network) ReleaseTo(host string) {
+	n.update(func() { n.releaseLocked(func(c *Conn) bool { return host == "" || c.local.name == host }) })
 }
 
 func (n *Network) releaseLocked(of func(*Conn) bool) {

@@ -160,7 +160,7 @@ func (c *Cluster) stopAndRead() (Holdings, error) {
 // Repair ends all faults: every node runs, is in reach, and serves.
 func (c *Cluster) Repair() error {
 	c.Net.Heal()
-	c.Net.ReleaseAll()
+	c.Net.ReleaseTo("")
 	for _, name := range c.Names() {
 		c.Net.Thaw(name)
 		n := c.Node(name)
