@@ -31,7 +31,8 @@ func (n *Node) newBackground() background {
 	probe := n.cfg.Durability != storage.Always.String()
 	var b background
 	b.pacer = antientropy.NewPacer(antientropy.PacerOptions{
-		P99: n.replica.ReadP99, Probe: n.probeDisk, Unlimited: n.deps.Unpaced,
+		Threshold: n.cfg.BackgroundP99, Unlimited: n.cfg.BackgroundP99 == 0,
+		P99: n.replica.ReadP99, Probe: n.probeDisk,
 	})
 	b.exchange = antientropy.NewExchange(antientropy.ExchangeOptions{
 		Self: self, Pace: b.pacer, Logger: n.log.With("part", "exchange"),
