@@ -145,7 +145,9 @@ func TestHintsMerge(t *testing.T) {
 					k := rapid.IntRange(0, modelKeys-1).Draw(t, "key")
 					c := drawCell(t)
 					cells = append(cells, KeyedCell{keyOf(k), c})
-					m[owner][k] = version.Merge(m[owner][k], c)
+					if m[owner][k] = version.Merge(m[owner][k], c); m[owner][k] == nil {
+						delete(m[owner], k) // drawn cells may each replace the other
+					}
 				}
 				if err := g.hint(owner, false, cells...); err != nil {
 					t.Fatal(err)
@@ -182,6 +184,7 @@ func TestHintsSurviveCrash(t *testing.T) {
 	g := startRig(t, so, Options{Lanes: 2})
 	acked := &ledger{cells: map[int]*version.Cell{}}
 	var stop atomic.Bool
+	var acks atomic.Int64
 	var writers sync.WaitGroup
 	for w := range 3 {
 		writers.Go(func() {
@@ -195,11 +198,14 @@ func TestHintsSurviveCrash(t *testing.T) {
 					t.Error(err)
 				}
 				acked.note(k, f.cell)
+				acks.Add(1)
 			}
 		})
 	}
 	for crash := range 5 {
-		time.Sleep(5 * time.Millisecond)
+		for before := acks.Load(); acks.Load() < before+10; {
+			runtime.Gosched()
+		}
 		want := acked.snapshot()
 		so.FS = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: crash * 20, RNG: rand.New(rand.NewPCG(1, uint64(crash)))})
 		after := startRig(t, so, Options{})
