@@ -63,6 +63,7 @@ func (g *rig) checkLeaves() {
 	for slot := range g.leaves.slots {
 		if got := g.leaves.slots[slot].sums(); got != want[uint16(slot)] {
 			g.t.Errorf("slot %d: kept %x, its rows say %x", slot, got, want[uint16(slot)])
+			return
 		}
 	}
 }
