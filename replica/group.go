@@ -1,6 +1,9 @@
 package replica
 
 import (
+	"slices"
+	"time"
+
 	"github.com/dynaring/dynaring/storage"
 	"github.com/dynaring/dynaring/storage/version"
 )
@@ -9,7 +12,9 @@ import (
 // each as the operations so far leave it. The lane reuses it.
 type group struct {
 	r       *Replica
-	actor   version.Actor // that the group mints under
+	actor   version.Actor // mints
+	now     int64         // Unix ms
+	uptime  time.Duration // the replica's
 	pending []pending
 	index   map[uint64]int32  // a row's hash, or the next free one after it → pending
 	floors  map[uint16]uint64 // slots whose floor has to rise with this group
@@ -17,15 +22,22 @@ type group struct {
 	journal *writer           // the lane's
 	dirty   int               // pending cells that differ from the store's
 	updated bool              // an UpdateBatch has written
+	marked  bool              // which owners are marked full has changed
 }
 
 type pending struct {
-	key   rowKey
-	slot  uint16
-	cell  *version.Cell
-	was   *version.Cell // what the store has
-	dirty bool          // the store has to be told
-	learn bool          // the cache has to be told
+	key    rowKey
+	slot   uint16
+	stored *version.Cell // as the store has it
+	cell   *version.Cell
+	owner  *hintOwner // whose hint it is; nil: the replica's own
+	dirty  bool       // the store has to be told
+	learn  bool       // the cache has to be told
+}
+
+// begin takes the actor anew: its incarnation may have been raised.
+func (g *group) begin() {
+	g.actor, g.now, g.uptime = g.r.store.Actor(), g.r.now(), g.r.Uptime()
 }
 
 func (g *group) reset() {
@@ -38,7 +50,7 @@ func (g *group) reset() {
 	g.pending = g.pending[:0]
 	clear(g.index)
 	clear(g.floors)
-	g.dirty, g.updated = 0, false
+	g.dirty, g.updated, g.marked = 0, false, false
 }
 
 // load returns the row's pending cell, opening its gate when it is touched
@@ -64,19 +76,23 @@ func (g *group) load(key rowKey, slot uint16) (*pending, error) {
 		}
 	}
 	g.index[at] = int32(len(g.pending))
-	g.pending = append(g.pending, pending{key: key, slot: slot, cell: cell, was: cell, learn: !ok})
+	g.pending = append(g.pending, pending{key: key, slot: slot, stored: cell, cell: cell, learn: !ok})
 	return &g.pending[len(g.pending)-1], nil
 }
 
-// write makes next the pending cell, nil for one that is dropped.
+// write makes next the pending cell, nil that there is none.
 //
-// The floor law: where a cell stops showing how far this actor's counters have
-// come (a clock was cut, or the version that showed it was replaced), the
-// slot's floor rises to it in the same batch, so that no later dot or count of
-// increments can begin below (law 3).
+// The floor law: where a cell of the replica's own stops showing how far this
+// actor's counters have come (a clock was cut, or the version that showed it
+// was replaced, or it is dropped), the slot's floor rises to it in the same
+// batch, so that no later dot or count of increments can begin below (law 3).
 func (g *group) write(p *pending, next *version.Cell) {
-	if high := p.cell.Highest(g.actor); high > next.Highest(g.actor) {
-		g.floors[p.slot] = max(g.floors[p.slot], high)
+	if p.owner == nil {
+		if high := p.cell.Highest(g.actor); high > next.Highest(g.actor) {
+			g.floors[p.slot] = max(g.floors[p.slot], high)
+		}
+	} else if !p.dirty {
+		p.owner.hold(p.slot)
 	}
 	p.cell = next
 	if !p.dirty {
@@ -85,11 +101,16 @@ func (g *group) write(p *pending, next *version.Cell) {
 	}
 }
 
-// apply merges one cell from elsewhere.
-func (g *group) apply(key rowKey, kc *KeyedCell) error {
+// merge merges one cell from elsewhere into the replica's own, or into the hint
+// kept for o.
+func (g *group) merge(o *hintOwner, key rowKey, kc *KeyedCell) error {
 	p, err := g.load(key, kc.Key.Slot)
 	if err != nil {
 		return err
+	}
+	if o != nil {
+		p.owner = o
+		g.r.hints.touch(p.slot, g.uptime)
 	}
 	if merged := version.Merge(p.cell, kc.Cell); merged != p.cell {
 		g.write(p, merged)
@@ -97,8 +118,35 @@ func (g *group) apply(key rowKey, kc *KeyedCell) error {
 	return nil
 }
 
+// drop makes the pending cell absent here, though others may hold it.
+//
+// Totals are cumulative: a count that began anew, even above the floor, would
+// win over the old one wherever that is still held, and take its sum away. So
+// before increments of this node's actor go, it goes on under another.
+func (g *group) drop(p *pending) error {
+	if p.owner == nil && counted(p.cell, g.actor) {
+		next, err := g.r.store.NextIncarnation()
+		if err != nil {
+			return err
+		}
+		g.actor = next
+	}
+	g.write(p, nil)
+	return nil
+}
+
+// counted reports whether the cell shows increments of a.
+func counted(c *version.Cell, a version.Actor) bool {
+	if countOf(c, a) > 0 {
+		return true
+	}
+	return c != nil && slices.ContainsFunc(c.Versions, func(v version.Version) bool {
+		return slices.ContainsFunc(v.Seen, func(s version.Seen) bool { return s.Actor == a })
+	})
+}
+
 // update carries out one operation and fills in its outcome.
-func (g *group) update(u *Update, now int64) {
+func (g *group) update(u *Update) {
 	u.Next, u.Delta, u.Dot, u.Number, u.Err = nil, nil, version.Dot{}, 0, nil
 	p, err := g.load(u.row, u.Key.Slot)
 	if err != nil {
@@ -107,7 +155,7 @@ func (g *group) update(u *Update, now int64) {
 	}
 	change := u.Change
 	if u.Decide != nil {
-		if change, u.Err = u.Decide(p.cell, now); u.Err != nil {
+		if change, u.Err = u.Decide(p.cell, g.now); u.Err != nil {
 			return
 		}
 	}
@@ -115,7 +163,7 @@ func (g *group) update(u *Update, now int64) {
 	if change.Kind == None {
 		return
 	}
-	next, err := g.mint(p, u, change, now)
+	next, err := g.mint(p, u, change)
 	if err != nil {
 		u.Next, u.Delta, u.Dot, u.Number, u.Err = nil, nil, version.Dot{}, 0, err
 		return
@@ -125,13 +173,13 @@ func (g *group) update(u *Update, now int64) {
 	g.updated = true
 }
 
-func (g *group) mint(p *pending, u *Update, change Change, now int64) (next *version.Cell, err error) {
+func (g *group) mint(p *pending, u *Update, change Change) (next *version.Cell, err error) {
 	r := g.r
 	m := version.Mint{
 		Actor:       g.actor,
 		Floor:       max(r.store.Floor(p.slot), g.floors[p.slot]),
 		Time:        r.clock.Now(),
-		Now:         now,
+		Now:         g.now,
 		ClockMax:    r.clockMax,
 		MaxSiblings: r.maxSiblings,
 	}
@@ -166,8 +214,7 @@ func countOf(c *version.Cell, a version.Actor) uint64 {
 func (g *group) store(sync bool) (storage.Commit, error) {
 	b := g.r.store.NewBatch()
 	for i := range g.pending {
-		p := &g.pending[i]
-		switch {
+		switch p := &g.pending[i]; {
 		case !p.dirty:
 			continue
 		case p.cell == nil:
@@ -175,9 +222,14 @@ func (g *group) store(sync bool) (storage.Commit, error) {
 		default:
 			b.Set(p.key.row, p.cell.Bytes())
 		}
-		g.leaves.move(p.key.row, p.slot, p.was, p.cell)
+		if p := &g.pending[i]; p.owner == nil {
+			g.leaves.move(p.key.row, p.slot, p.stored, p.cell)
+		}
 	}
 	g.journal.write(&g.leaves, b)
+	if g.marked {
+		b.SetMeta(metaFull, g.r.hints.marks())
+	}
 	for slot, floor := range g.floors {
 		b.SetFloor(slot, floor)
 	}
@@ -194,6 +246,9 @@ func (g *group) store(sync bool) (storage.Commit, error) {
 func (g *group) shut(stored bool) {
 	for i := range g.pending {
 		p := &g.pending[i]
+		if p.owner != nil && p.dirty {
+			g.settle(p, stored)
+		}
 		g.r.cache.shut(p.key, p.cell, stored && p.learn)
 	}
 }

@@ -276,7 +276,7 @@ func TestUnfit(t *testing.T) {
 	}
 	r := New(Options{Store: s})
 	b, wait := waited([]Update{put(keyOf(1), "v")})
-	b.Ops[0].row = r.rowKey(&b.rows, &b.Ops[0].Key)
+	b.Ops[0].row = r.rowKey(&b.rows, nil, &b.Ops[0].Key)
 	r.push(0, work{update: b, ops: 1})
 	if err := r.Run(context.Background()); !errors.Is(err, storage.ErrClosed) {
 		t.Errorf("Run: %v", err)

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -68,21 +69,14 @@ func (g *rig) checkLeaves() {
 	}
 }
 
-// drop removes a cell as its lane would be told to.
-func (g *rig) drop(k Key) {
+// remove drops a cell of the replica's own, if there is one.
+func (g *rig) remove(k Key) {
 	g.t.Helper()
-	key := g.cache.key(storage.AppendRow(nil, k.Slot, k.Key, k.Field))
-	err := g.inLane(k.Slot, func(l *lane) error {
-		p, err := l.group.load(key, k.Slot)
-		if err == nil && p.cell != nil {
-			l.group.write(p, nil)
-		}
-		return err
-	})
-	if err == nil {
-		err = g.inLane(k.Slot, func(*lane) error { return nil }) // behind it
+	cell := g.get(k)
+	if cell == nil {
+		return
 	}
-	if err != nil {
+	if _, err := g.drop("", KeyedCell{k, cell}); err != nil {
 		g.t.Fatal(err)
 	}
 }
@@ -125,11 +119,12 @@ func (l *life) step() {
 		f := newForeign(7, 0)
 		f.cell = g.get(k)
 		f.put(t, "theirs")
-		if err := g.apply(KeyedCell{k, f.cell}, KeyedCell{lifeKey(i + 1), f.cell}); err != nil {
+		cells := []KeyedCell{{k, f.cell}, {lifeKey(i + 1), f.cell}}
+		if err := errors.Join(g.apply(cells...), g.hint("n9", false, cells...)); err != nil {
 			t.Fatal(err)
 		}
 	case 7:
-		g.drop(k)
+		g.remove(k)
 	case 8:
 		l.checkpoint()
 	case 9:
@@ -221,7 +216,7 @@ func TestLeavesAgree(t *testing.T) {
 		}
 		k := lifeKey(rapid.IntRange(0, 4).Draw(t, "changed"))
 		if rapid.Bool().Draw(t, "dropped") && b.get(k) != nil {
-			b.drop(k)
+			b.remove(k)
 		} else if _, err := b.update(put(k, "more")); err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +269,7 @@ func TestDropKeepsFloor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.drop(k)
+	g.remove(k)
 	if g.get(k) != nil || g.Slot(k.Slot).Cells != 0 {
 		t.Error("the cell is still there")
 	}

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -33,7 +34,10 @@ type Options struct {
 	// ClockMax and MaxSiblings bound client writes, never merges: pairs kept
 	// in a vector clock and versions in a cell. 0: the defaults; < 0: no bound.
 	ClockMax, MaxSiblings int
-	Logger                *slog.Logger // nil: discard
+	// HintLimit bounds the hints for one owner, in bytes; 0: DefaultHintLimit;
+	// < 0: no bound.
+	HintLimit int64
+	Logger    *slog.Logger // nil: discard
 }
 
 // Replica is this node's replica. Its methods may be used concurrently.
@@ -47,6 +51,8 @@ type Replica struct {
 	log         *slog.Logger
 	unfit       error // why New has failed
 
+	hints   hints
+	probes  probes
 	cache   *cache
 	leaves  *leaves
 	journal journal
@@ -91,7 +97,8 @@ func New(o Options) *Replica {
 	}
 	r.point.init()
 	r.bulk.init()
-	if err := r.loadLeaves(context.Background()); err != nil {
+	r.hints.init(bound(o.HintLimit, DefaultHintLimit))
+	if err := errors.Join(r.loadLeaves(context.Background()), r.loadHints()); err != nil {
 		r.unfit = fmt.Errorf("loading what is kept of the cells: %w", err)
 	}
 	return r
@@ -99,7 +106,7 @@ func New(o Options) *Replica {
 
 // bound reads an option of which 0 means the default and less means none,
 // which package version writes as 0.
-func bound(n, byDefault int) int {
+func bound[N int | int64](n, byDefault N) N {
 	if n == 0 {
 		n = byDefault
 	}
@@ -149,27 +156,27 @@ func (r *Replica) refuseAll() {
 	}
 }
 
-// Get returns the cell as this replica holds it, nil if it was never written.
-func (r *Replica) Get(k Key) (*version.Cell, error) {
+// Get returns the cell as this replica holds it, nil if it was never written,
+// or was dropped.
+func (r *Replica) Get(k Key) (*version.Cell, error) { return r.get(nil, k) }
+
+// get is Get for o nil, else it returns the hint for o.
+func (r *Replica) get(o *hintOwner, k Key) (*version.Cell, error) {
 	var room [128]byte
-	key := r.cache.key(storage.AppendRow(room[:0], k.Slot, k.Key, k.Field))
+	key := r.cache.key(o.appendRow(room[:0], &k))
 	cell, ok, ticket := r.cache.get(key)
 	if ok {
 		return cell, nil
 	}
 	// The row is built anew: the store would move room to the heap for hits too.
-	return r.fetch(rowKey{row: storage.AppendRow(nil, k.Slot, k.Key, k.Field), hash: key.hash}, ticket)
+	return r.fetch(rowKey{row: o.appendRow(nil, &k), hash: key.hash}, ticket)
 }
 
-// Held returns what this replica knows of the cell: its own, merged with the
-// hints that it keeps of it.
-func (r *Replica) Held(k Key) (*version.Cell, error) { return r.Get(k) }
-
-// cached is Get without the store; ok is false for a cell not in the cache.
-func (r *Replica) cached(k Key) (cell *version.Cell, ok bool, err error) {
+// hit is get without the store; ok is false for what is not in the cache.
+func (r *Replica) hit(o *hintOwner, k Key) (cell *version.Cell, ok bool) {
 	var room [128]byte
-	cell, ok, _ = r.cache.get(r.cache.key(storage.AppendRow(room[:0], k.Slot, k.Key, k.Field)))
-	return cell, ok, nil
+	cell, ok, _ = r.cache.get(r.cache.key(o.appendRow(room[:0], &k)))
+	return cell, ok
 }
 
 // fetch reads a row that is not in the cache, and puts it there.
@@ -205,10 +212,11 @@ func (r *Replica) warm(key rowKey) {
 	}
 }
 
-// rowKey appends k's row to *rows, which backs it.
-func (r *Replica) rowKey(rows *[]byte, k *Key) rowKey {
+// rowKey appends the row of k's cell, or of its hint for o, to *rows, which
+// backs it.
+func (r *Replica) rowKey(rows *[]byte, o *hintOwner, k *Key) rowKey {
 	at := len(*rows)
-	*rows = storage.AppendRow(*rows, k.Slot, k.Key, k.Field)
+	*rows = o.appendRow(*rows, k)
 	return r.cache.key((*rows)[at:len(*rows):len(*rows)])
 }
 
@@ -222,42 +230,64 @@ func (r *Replica) Update(b *UpdateBatch) {
 	b.rows = b.rows[:0]
 	for i := range b.Ops {
 		u := &b.Ops[i]
-		u.row = r.rowKey(&b.rows, &u.Key)
+		u.row = r.rowKey(&b.rows, nil, &u.Key)
 		r.warm(u.row)
 		w.bytes += opBytes + len(u.row.row) + len(u.Change.Value)
 	}
 	r.enqueue(w)
 }
 
-// Apply queues b. It blocks only while the queue is full. Once Run is over,
-// b is refused with ErrClosed, on the caller's goroutine.
+// Apply queues b. It blocks only while the queue is full. Once Run is over, b
+// is refused with ErrClosed, and hints beyond their bound with ErrHintsFull, on
+// the caller's goroutine.
 func (r *Replica) Apply(b *ApplyBatch) {
-	w, cold := r.prepareApply(b)
-	if cold {
-		r.warmApply(b)
+	w, cold, err := r.prepareApply(b)
+	if err != nil {
+		b.end(err)
+		return
 	}
-	r.enqueue(w)
+	r.submit(w, cold, b.keys)
 }
 
 // prepareApply also reports whether some cell has to be read from the store.
-func (r *Replica) prepareApply(b *ApplyBatch) (w work, cold bool) {
-	w = work{apply: b, ops: len(b.Cells)}
-	b.rows, b.keys = b.rows[:0], b.keys[:0]
-	for i := range b.Cells {
-		kc := &b.Cells[i]
-		key := r.rowKey(&b.rows, &kc.Key)
-		b.keys = append(b.keys, key)
-		ok, _ := r.cache.peek(key)
-		cold = cold || !ok
-		w.bytes += opBytes + len(key.row) + len(kc.Cell.Bytes())
+func (r *Replica) prepareApply(b *ApplyBatch) (w work, cold bool, err error) {
+	b.owner = nil
+	if b.For != "" {
+		if b.owner, err = r.admitHints(b.For, b.Must); err != nil {
+			return w, false, err
+		}
 	}
-	return w, cold
+	w = work{task: b, ops: len(b.Cells)}
+	w.bytes, cold = r.place(&b.places, b.owner, len(b.Cells), func(n int) *Key { return &b.Cells[n].Key })
+	for i := range b.Cells {
+		w.bytes += len(b.Cells[i].Cell.Bytes())
+	}
+	return w, cold, nil
 }
 
-func (r *Replica) warmApply(b *ApplyBatch) {
-	for _, key := range b.keys {
-		r.warm(key)
+// place fills in the rows of the cells that n keys name, or of their hints for
+// o. It returns the bytes that this takes in a queue, and whether some cell has
+// to be read from the store.
+func (r *Replica) place(p *places, o *hintOwner, n int, key func(int) *Key) (bytes int, cold bool) {
+	p.rows, p.keys = p.rows[:0], p.keys[:0]
+	for i := range n {
+		k := r.rowKey(&p.rows, o, key(i))
+		p.keys = append(p.keys, k)
+		ok, _ := r.cache.peek(k)
+		cold = cold || !ok
+		bytes += opBytes + len(k.row)
 	}
+	return bytes, cold
+}
+
+// submit queues w once its cells are in the cache.
+func (r *Replica) submit(w work, cold bool, keys []rowKey) {
+	if cold {
+		for _, key := range keys {
+			r.warm(key)
+		}
+	}
+	r.enqueue(w)
 }
 
 // enqueue hands w to its lane, or each share of it to its own.
@@ -296,7 +326,7 @@ func (r *Replica) laneOf(w *work, n int) int {
 	case w.update != nil:
 		return int(w.update.Ops[n].Key.Slot) % len(r.lanes)
 	}
-	return int(w.apply.Cells[n].Key.Slot) % len(r.lanes)
+	return int(w.task.slot(n)) % len(r.lanes)
 }
 
 func (r *Replica) push(lane int, w work) {

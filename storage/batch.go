@@ -47,6 +47,9 @@ func (b *Batch) Delete(row []byte) {
 	}
 }
 
+// SetMeta stores value under a name as [Store.PutMeta] does, with the batch.
+func (b *Batch) SetMeta(key string, value []byte) { b.Set(metaRow(key), value) }
+
 // DeleteRange removes all rows in [from, to).
 func (b *Batch) DeleteRange(from, to []byte) {
 	if b.fits(len(from) + len(to)) {

@@ -118,10 +118,25 @@ func (s *Store) Sync() error {
 	if !s.unsynced.Swap(false) {
 		return nil
 	}
+	return s.syncLog()
+}
+
+// syncLog puts everything that has been applied on disk.
+func (s *Store) syncLog() error {
 	if err := s.db.LogData(nil, pebble.Sync); err != nil {
 		return s.fault.set("sync", err)
 	}
 	return s.fault.err()
+}
+
+// Probe answers when the disk has synced something written for it alone: how
+// long that takes tells a disk that is slow or hangs.
+func (s *Store) Probe() error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	return s.syncLog()
 }
 
 // Actor is the actor under which dots are minted now: the directory's random id
