@@ -143,9 +143,8 @@ func (b *CollectBatch) run(g *group, n int) error {
 	case p.cell.Digest() != a.Digest || !dead(p.cell, g.now):
 		return nil
 	default:
-		if err := g.drop(p); err != nil {
-			return err
-		}
+		// Every owner drops it: increments begin anew, above the floor.
+		g.write(p, nil)
 	}
 	b.Collected[n] = true
 	return nil

@@ -18,6 +18,8 @@ type group struct {
 	pending []pending
 	index   map[uint64]int32  // a row's hash, or the next free one after it → pending
 	floors  map[uint16]uint64 // slots whose floor has to rise with this group
+	leaves  changes           // what the dirty cells make of the slots' leaves
+	journal *writer           // the lane's
 	dirty   int               // pending cells that differ from the store's
 	updated bool              // an UpdateBatch has written
 	marked  bool              // which owners are marked full has changed
@@ -33,6 +35,7 @@ type pending struct {
 	learn  bool       // the cache has to be told
 }
 
+// begin takes the actor anew: its incarnation may have been raised.
 func (g *group) begin() {
 	g.actor, g.now, g.uptime = g.r.store.Actor(), g.r.now(), g.r.Uptime()
 }
@@ -115,7 +118,7 @@ func (g *group) merge(o *hintOwner, key rowKey, kc *KeyedCell) error {
 	return nil
 }
 
-// drop makes the pending cell absent.
+// drop makes the pending cell absent here, though others may hold it.
 //
 // Totals are cumulative: a count that began anew, even above the floor, would
 // win over the old one wherever that is still held, and take its sum away. So
@@ -206,24 +209,36 @@ func countOf(c *version.Cell, a version.Actor) uint64 {
 	return 0
 }
 
-// store hands what is dirty to the store as one batch.
+// store hands what is dirty to the store as one batch, with what it makes of
+// the leaves; these are seen once the store has it.
 func (g *group) store(sync bool) (storage.Commit, error) {
 	b := g.r.store.NewBatch()
 	for i := range g.pending {
 		switch p := &g.pending[i]; {
-		case p.dirty && p.cell == nil:
+		case !p.dirty:
+			continue
+		case p.cell == nil:
 			b.Delete(p.key.row)
-		case p.dirty:
+		default:
 			b.Set(p.key.row, p.cell.Bytes())
 		}
+		if p := &g.pending[i]; p.owner == nil {
+			g.leaves.move(p.key.row, p.slot, p.stored, p.cell)
+		}
 	}
+	g.journal.write(&g.leaves, b)
 	if g.marked {
 		b.SetMeta(metaFull, g.r.hints.marks())
 	}
 	for slot, floor := range g.floors {
 		b.SetFloor(slot, floor)
 	}
-	return g.r.store.Apply(b, sync)
+	c, err := g.r.store.Apply(b, sync)
+	if err == nil {
+		g.journal.stored(&g.leaves, &g.r.journal)
+	}
+	g.leaves.drop() // what was refused
+	return c, err
 }
 
 // shut closes the gates of all rows: stored says that the pending cells are

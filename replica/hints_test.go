@@ -144,10 +144,12 @@ func TestHintsMerge(t *testing.T) {
 				for range rapid.IntRange(1, 3).Draw(t, "cells") {
 					k := rapid.IntRange(0, modelKeys-1).Draw(t, "key")
 					c := drawCell(t)
-					cells = append(cells, KeyedCell{keyOf(k), c})
-					if m[owner][k] = version.Merge(m[owner][k], c); m[owner][k] == nil {
-						delete(m[owner], k) // drawn cells may each replace the other
+					merged := version.Merge(m[owner][k], c)
+					if merged == nil {
+						continue // two that replace each other: of no one history
 					}
+					cells = append(cells, KeyedCell{keyOf(k), c})
+					m[owner][k] = merged
 				}
 				if err := g.hint(owner, false, cells...); err != nil {
 					t.Fatal(err)

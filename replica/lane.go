@@ -17,6 +17,7 @@ type lane struct {
 	flights chan flight // to the syncer, in order
 	free    chan []work // slices on their way back from it
 	group   group       // the run goroutine's own
+	writer  writer      // of the journal of leaves; likewise
 	counts  laneCounts
 }
 
@@ -34,7 +35,8 @@ type laneCounts struct {
 func newLane(r *Replica) *lane {
 	l := &lane{r: r, flights: make(chan flight, maxFlights), free: make(chan []work, maxFlights)}
 	l.queue.init()
-	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64)}
+	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64),
+		leaves: changes{leaves: r.leaves}, journal: &l.writer}
 	return l
 }
 
@@ -72,12 +74,21 @@ func (l *lane) process(works []work) {
 	defer g.reset()
 	g.begin()
 	for i := range works {
+		if w := &works[i]; w.visit != nil {
+			w.visit(l, nil)
+			*w = work{} // it has been answered
+		}
+	}
+	for i := range works {
 		w := &works[i]
 		if w.update != nil {
 			for n := range w.ops {
 				g.update(&w.update.Ops[w.at(n)])
 			}
 			l.counts.updates.Add(uint64(w.ops))
+			continue
+		}
+		if w.task == nil {
 			continue
 		}
 		for n := range w.ops {

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -48,18 +49,21 @@ type Replica struct {
 	clockMax    int
 	maxSiblings int
 	log         *slog.Logger
-	started     time.Time
-	failed      error // to take up what the store holds
+	unfit       error // why New has failed
 
-	hints  hints
-	probes probes
-	cache  *cache
-	lanes  []*lane
-	point  pool // reads and applies that need the disk
-	bulk   pool // scans and counts
+	hints   hints
+	probes  probes
+	cache   *cache
+	leaves  *leaves
+	journal journal
+	reads   readTimes
+	lanes   []*lane
+	point   pool // reads and applies that need the disk
+	bulk    pool // scans and counts
 }
 
-// New returns a replica over o.Store. It takes work at once; Run does it.
+// New returns a replica over o.Store, having loaded what it keeps in memory. It
+// takes work at once; Run does it.
 func New(o Options) *Replica {
 	if o.Clock == nil {
 		o.Clock = version.NewClock(o.Now)
@@ -75,7 +79,6 @@ func New(o Options) *Replica {
 	}
 	r := &Replica{
 		store:       o.Store,
-		started:     time.Now(),
 		durability:  o.Store.Durability(),
 		clock:       o.Clock,
 		now:         o.Clock.WallMillis,
@@ -83,6 +86,8 @@ func New(o Options) *Replica {
 		maxSiblings: bound(o.MaxSiblings, DefaultMaxSiblings),
 		log:         o.Logger,
 		cache:       newCache(o.CacheBytes),
+		leaves:      &leaves{began: time.Now()},
+		journal:     journal{due: make(chan struct{}, 1)},
 	}
 	if o.Now != nil {
 		r.now = func() int64 { return o.Now().UnixMilli() }
@@ -93,14 +98,11 @@ func New(o Options) *Replica {
 	r.point.init()
 	r.bulk.init()
 	r.hints.init(bound(o.HintLimit, DefaultHintLimit))
-	if err := r.loadHints(); err != nil {
-		r.failed = fmt.Errorf("reading the hints: %w", err)
+	if err := errors.Join(r.loadLeaves(context.Background()), r.loadHints()); err != nil {
+		r.unfit = fmt.Errorf("loading what is kept of the cells: %w", err)
 	}
 	return r
 }
-
-// Uptime returns for how long there has been this replica.
-func (r *Replica) Uptime() time.Duration { return time.Since(r.started) }
 
 // bound reads an option of which 0 means the default and less means none,
 // which package version writes as 0.
@@ -112,13 +114,12 @@ func bound[N int | int64](n, byDefault N) N {
 }
 
 // Run does the work until ctx ends. Then it refuses what comes with ErrClosed,
-// finishes what it has been given, and returns nil; or, at once, the error that
-// kept New from taking up what the store holds.
+// finishes what it has been given, and returns nil. If New could not read the
+// store, Run refuses everything and returns why at once.
 func (r *Replica) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if r.failed != nil {
-		cancel()
+	if r.unfit != nil {
+		r.refuseAll()
+		return r.unfit
 	}
 	var lanes, workers sync.WaitGroup
 	for _, l := range r.lanes {
@@ -131,6 +132,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	for range bulkWorkers {
 		workers.Go(func() { r.bulk.work(ctx) })
 	}
+	workers.Go(func() { r.keepLeaves(ctx) })
 	<-ctx.Done()
 	r.point.close()
 	r.bulk.close()
@@ -139,7 +141,19 @@ func (r *Replica) Run(ctx context.Context) error {
 		l.queue.close()
 	}
 	lanes.Wait()
-	return r.failed
+	return nil
+}
+
+// refuseAll ends the queues without doing any work.
+func (r *Replica) refuseAll() {
+	r.point.close()
+	r.bulk.close()
+	for _, l := range r.lanes {
+		l.queue.close()
+		for works := l.queue.take(nil); len(works) > 0; works = l.queue.take(nil) {
+			l.refuse(works, r.unfit)
+		}
+	}
 }
 
 // Get returns the cell as this replica holds it, nil if it was never written,
@@ -175,7 +189,10 @@ func (r *Replica) fetch(key rowKey, ticket uint32) (*version.Cell, error) {
 }
 
 func (r *Replica) read(row []byte) (*version.Cell, error) {
+	begin := r.Uptime()
 	b, err := r.store.Get(row)
+	end := r.Uptime()
+	r.reads.add(end, end-begin)
 	if err != nil {
 		return nil, fmt.Errorf("reading a cell: %w", err)
 	}

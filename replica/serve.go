@@ -40,6 +40,10 @@ func (r *Replica) serve(kind uint8, body []byte, sent version.Timestamp, a answe
 		r.serveScan(body, a)
 	case KindCount:
 		r.serveCount(body, a)
+	case KindHashes:
+		r.serveHashes(body, a)
+	case KindList:
+		r.serveList(body, a)
 	case KindInspect:
 		r.serveInspect(body, a)
 	case KindCollect:
@@ -231,6 +235,40 @@ func (r *Replica) serveCount(body []byte, a answerer) {
 			return
 		}
 		a.Reply(AppendCounted(nil, n))
+	})
+}
+
+func (r *Replica) serveHashes(body []byte, a answerer) {
+	ranges, deep, err := DecodeHashes(body)
+	if err != nil {
+		r.fail(a, err)
+		return
+	}
+	hashes := make([]uint64, 0, len(ranges))
+	for _, s := range ranges {
+		if !deep {
+			hashes = append(hashes, r.RangeHash(s.First, s.Last))
+			continue
+		}
+		leaves := r.Leaves(s.First)
+		hashes = append(hashes, leaves[:]...)
+	}
+	a.Reply(AppendHashed(nil, hashes))
+}
+
+func (r *Replica) serveList(body []byte, a answerer) {
+	slot, leaves, after, limit, err := DecodeList(bytes.Clone(body))
+	if err != nil {
+		r.fail(a, err)
+		return
+	}
+	r.serveBulk(a, func(ctx context.Context) {
+		l, err := r.List(ctx, slot, leaves, after, limit)
+		if err != nil {
+			r.fail(a, err)
+			return
+		}
+		a.Reply(AppendListing(nil, l))
 	})
 }
 

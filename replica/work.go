@@ -15,12 +15,13 @@ type task interface {
 }
 
 // work is one batch, or the share of it that belongs to one lane. Exactly one
-// of update and task is set.
+// of update, task and visit is set.
 type work struct {
 	update *UpdateBatch
 	task   task
-	share  []int32 // which of the batch's operations; nil: all
-	join   *join   // nil if this is the whole batch
+	visit  func(*lane, error) // called on the lane before its next group, or with what refused it
+	share  []int32            // which of the batch's operations; nil: all
+	join   *join              // nil if this is the whole batch
 	ops    int
 	bytes  int
 	err    error // of a task: what kept one of its operations from being carried out
@@ -77,10 +78,12 @@ func (w *work) refused(err error) {
 
 func (w *work) done(err error) {
 	switch {
-	case w.update == nil:
+	case w.task != nil:
 		w.task.end(err)
-	case w.update.Durable != nil:
+	case w.update != nil && w.update.Durable != nil:
 		w.update.Durable(err)
+	case w.visit != nil:
+		w.visit(nil, err)
 	}
 }
 
