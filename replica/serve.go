@@ -212,14 +212,21 @@ func (r *Replica) serveScan(body []byte, a answerer) {
 		r.fail(a, err)
 		return
 	}
-	r.serveBulk(a, func(ctx context.Context) {
+	job := func(ctx context.Context) (bytes int) {
 		page, err := r.Scan(ctx, s)
 		if err != nil {
 			r.fail(a, err)
-			return
+			return 0
 		}
-		a.Reply(AppendPage(nil, page))
-	})
+		body := AppendPage(nil, page)
+		a.Reply(body)
+		return len(body)
+	}
+	if s.Stripped { // for a client's SCAN
+		r.serveBulk(a, func(ctx context.Context) { job(ctx) })
+	} else {
+		r.servePaced(a, job)
+	}
 }
 
 func (r *Replica) serveCount(body []byte, a answerer) {
@@ -262,13 +269,15 @@ func (r *Replica) serveList(body []byte, a answerer) {
 		r.fail(a, err)
 		return
 	}
-	r.serveBulk(a, func(ctx context.Context) {
+	r.servePaced(a, func(ctx context.Context) (bytes int) {
 		l, err := r.List(ctx, slot, leaves, after, limit)
 		if err != nil {
 			r.fail(a, err)
-			return
+			return 0
 		}
-		a.Reply(AppendListing(nil, l))
+		body := AppendListing(nil, l)
+		a.Reply(body)
+		return len(body)
 	})
 }
 

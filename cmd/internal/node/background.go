@@ -30,7 +30,10 @@ func (n *Node) newBackground() background {
 	// whoever has it has synced.
 	probe := n.cfg.Durability != storage.Always.String()
 	var b background
-	b.pacer = antientropy.NewPacer(antientropy.PacerOptions{P99: n.replica.ReadP99, Probe: n.probeDisk})
+	b.pacer = antientropy.NewPacer(antientropy.PacerOptions{
+		Threshold: n.cfg.BackgroundP99, Unlimited: n.cfg.BackgroundP99 == 0,
+		P99: n.replica.ReadP99, Probe: n.probeDisk,
+	})
 	b.exchange = antientropy.NewExchange(antientropy.ExchangeOptions{
 		Self: self, Pace: b.pacer, Logger: n.log.With("part", "exchange"),
 	}, n.replica, &n.peers, n.gossip)

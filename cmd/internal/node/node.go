@@ -96,6 +96,7 @@ func (n *Node) open() (err error) {
 	n.replica = replica.New(replica.Options{
 		Store: n.store, Clock: n.clock, Now: n.deps.Now, CacheBytes: n.cfg.CacheBytes / 2,
 		ClockMax: n.cfg.ClockMax, MaxSiblings: n.cfg.MaxSiblings, HintLimit: n.cfg.HintLimit,
+		Pace:   func(ctx context.Context, bytes int) error { return n.background.pacer.Wait(ctx, bytes) },
 		Logger: n.log.With("part", "replica"),
 	})
 	if n.gossip, err = n.newGossip(); err != nil {
