@@ -2,6 +2,7 @@ package antientropy
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"sync"
@@ -168,7 +169,7 @@ func (m *owner) serve(req *peer.Request) {
 	case req.Kind == replica.KindCompare:
 		m.exchange.Serve(req)
 	case req.Kind == replica.KindHistory:
-		req.Reply(nil) // they share one view
+		req.Reply(binary.LittleEndian.AppendUint64(nil, m.all.View().History.Digest())) // they share one view
 	default:
 		req.Fail(1, "not known")
 	}

@@ -25,6 +25,8 @@ type Status struct {
 	Exchange ExchangeStatus
 	Scrub    ScrubStatus
 	Collect  CollectStatus
+	Handoff  HandoffStatus
+	Returned StraysStatus
 	Slices   float64 // what the background controller grants now, of 1
 }
 

@@ -149,19 +149,20 @@ func TestForwardRead(t *testing.T) {
 	}
 }
 
-// Where no owner can be reached, nothing was started.
+// Where nobody can be reached, nothing was started.
 func TestForwardNobody(t *testing.T) {
 	bubble(t, 5, Options{}, func(r *rig) {
-		out, p := r.outsider("k")
-		for _, o := range p.Owners {
-			r.setDown(o, true)
+		out, _ := r.outsider("k")
+		out.opts.Self, out.peers = "n9", link{r, "n9"} // no member yet: it stands in for nobody
+		for _, name := range r.names {
+			r.setDown(name, true)
 		}
 		for _, class := range []Class{Reading, Blind, RMW} {
 			_, err := out.Route(key("k").Slot, class)
 			quorumError(t, err, 1, 0)
 		}
-		for _, o := range p.Owners {
-			r.setDown(o, false)
+		for _, name := range r.names {
+			r.setDown(name, false)
 		}
 		r.setFate(func(_, _ string, kind uint8) fate { return fate{refuse: peer.ErrOverloaded} })
 		_, err := out.set("k", "v")
@@ -189,7 +190,9 @@ func TestForwardBound(t *testing.T) {
 func TestForwardVerdict(t *testing.T) {
 	bubble(t, 5, Options{}, func(r *rig) {
 		out, _ := r.outsider("k")
-		r.setFate(func(_, _ string, kind uint8) fate { return fate{loseRequest: kind == replica.KindApply} })
+		r.setFate(func(_, _ string, kind uint8) fate {
+			return fate{loseRequest: kind == replica.KindApply || kind == replica.KindHint}
+		})
 		v, err := out.set("k", "v")
 		if err != nil || !strings.Contains(v, "stored on 1 of 2 as (") {
 			t.Fatal(v, err)

@@ -84,6 +84,23 @@ func (l *lateness) after(node string, kind uint8) time.Duration {
 	return lateUnknown
 }
 
+// soonest returns the least time after which one of nodes, or this one, counts
+// as late.
+func (l *lateness) soonest(kind uint8, nodes []string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	least := lateUnknown
+	if e := l.peers[waiting{"", kind}]; e != nil {
+		least = e.late()
+	}
+	for _, n := range nodes {
+		if e := l.peers[waiting{n, kind}]; e != nil {
+			least = min(least, e.late())
+		}
+	}
+	return least
+}
+
 // mean returns how long node usually takes to answer a request of kind; 0:
 // unknown.
 func (l *lateness) mean(node string, kind uint8) time.Duration {

@@ -167,8 +167,9 @@ type Inspected struct {
 	Digest uint64 // of its own cell, 0: none
 	Dead   bool   // by this replica's clock, and has been for ClockMargin; what is not there is dead
 	Hinted bool   // it is kept for some owner too
-	// Recent: hints of the cell's slot have come or gone within MaxMessageAge +
-	// OpLifetime, or this replica has not been up for that long.
+	// Recent: hints of the cell's slot have come or gone, or others' cells of it
+	// been dropped, within MaxMessageAge + OpLifetime, or this replica has not
+	// been up for that long.
 	Recent bool
 }
 

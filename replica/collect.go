@@ -51,9 +51,8 @@ func (b *DropBatch) run(g *group, n int) error {
 	if err != nil {
 		return err
 	}
-	if p.owner = b.owner; p.owner != nil {
-		g.r.hints.touch(p.slot, g.uptime)
-	}
+	p.owner = b.owner
+	g.r.hints.touch(p.slot, g.uptime) // a copy may be on its way to the owners still
 	if p.cell == nil || !bytes.Equal(p.cell.Bytes(), kc.Cell.Bytes()) {
 		return nil
 	}

@@ -134,6 +134,7 @@ func (n *Node) status() antientropy.Status {
 	}
 	b.exchange.Fill(&s)
 	s.Strays, s.Collect = b.strays.Count(), b.collect.Status()
+	s.Handoff, s.Returned = b.handoff.Status(), b.strays.Status()
 	return s
 }
 

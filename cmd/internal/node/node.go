@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -276,8 +277,13 @@ const (
 	codeHistory
 )
 
-// serveHistory takes in another node's history, and confirms it.
+// serveHistory takes in another node's history, and confirms it. Asked with
+// none, it answers the digest of the one it knows.
 func (n *Node) serveHistory(req *peer.Request) {
+	if len(req.Body) == 0 {
+		req.Reply(binary.LittleEndian.AppendUint64(nil, n.gossip.View().History.Digest()))
+		return
+	}
 	history := append([]byte(nil), req.Body...)
 	go func() { // persisting must not hold up the connection's reader
 		if _, err := n.gossip.Merge(history); err != nil {
