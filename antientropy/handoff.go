@@ -44,8 +44,6 @@ const (
 	// return ends the wait.
 	handoffAgain    = 100 * time.Millisecond
 	handoffAgainMax = 10 * time.Second
-	// compareTimeout bounds a full compare, which answers when it is over.
-	compareTimeout = time.Minute
 )
 
 // Handoff delivers the hints that this node keeps: to the owner that they
@@ -324,7 +322,7 @@ func (h *Handoff) compare(ctx context.Context, owner string, r *ring.Ring) {
 	again := time.Duration(0)
 	defer func() { h.releaseCompare(owner, again) }()
 	if _, member := r.Member(owner); member && owner != h.opts.Self {
-		if _, err := askPatiently(ctx, h.peers, owner, replica.KindCompare, nil, compareTimeout); err != nil {
+		if _, err := ask(ctx, h.peers, owner, replica.KindCompare, nil); err != nil {
 			again = handoffAgainMax
 			h.log.Info("an owner did not compare everything, will ask again", "err", err)
 			return

@@ -206,7 +206,7 @@ func (m *owner) halt() {
 
 // put merges cells, and waits.
 func (m *owner) put(cells ...replica.KeyedCell) {
-	if err := apply(context.Background(), m, cells); err != nil {
+	if err := apply(context.Background(), m, cells, time.Now()); err != nil {
 		m.all.t.Fatal(err)
 	}
 }

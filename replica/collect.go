@@ -16,7 +16,12 @@ const ClockMargin = 10 * time.Second
 
 func (b *ApplyBatch) slot(n int) uint16 { return b.Cells[n].Key.Slot }
 
-func (b *ApplyBatch) run(g *group, n int) error { return g.merge(b.owner, b.keys[n], &b.Cells[n]) }
+func (b *ApplyBatch) run(g *group, n int) error {
+	if !b.Read.IsZero() && g.r.leaves.began.Add(g.uptime).Sub(b.Read) > OpLifetime {
+		return ErrStale
+	}
+	return g.merge(b.owner, b.keys[n], &b.Cells[n])
+}
 
 func (b *ApplyBatch) end(err error) {
 	if b.Done != nil {

@@ -24,9 +24,6 @@ type Deps struct {
 	// Gossip opens memberlist's transport on Config.GossipAddr; nil:
 	// memberlist's own, over TCP and UDP.
 	Gossip func(addr string) (memberlist.Transport, error)
-	// Unpaced has background work not yield to requests: to measure what it is
-	// worth that it does.
-	Unpaced bool
 }
 
 func (d Deps) complete() Deps {
