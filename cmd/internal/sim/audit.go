@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dynaring/dynaring/ring"
@@ -22,7 +23,7 @@ func Audit(rules Rules, disks Holdings, ops []*Op, now int64) []string {
 	keys := byKey(ops)
 	for _, key := range sortedKeys(keys) {
 		siblings := (&checker{}).siblings(keys[key])
-		c.kept(merged[key], siblings, mixed(keys[key]))
+		c.kept(merged[key], siblings, keys[key])
 		c.buried(merged[key], siblings)
 		c.honest(merged[key], keys[key])
 	}
@@ -80,6 +81,9 @@ func (h Holdings) owners(r *ring.Ring, key string) (held map[uint64]int, digests
 func (h Holdings) describe(r *ring.Ring, key string) (lines []string) {
 	p := r.Lookup(ring.Slot([]byte(key)))
 	for _, node := range sortedKeys(h) {
+		if p.Role(node) == ring.Fallback && !h[node].has(key) {
+			continue
+		}
 		line := fmt.Sprintf("%s (%v): %s", node, p.Role(node), describeCell(h[node].Cells[key]))
 		for _, owner := range sortedKeys(h[node].Hints) {
 			if cell := h[node].Hints[owner][key]; cell != nil {
@@ -139,11 +143,12 @@ func (c *checker) same(key string, a, b *version.Cell) {
 
 // kept: an acknowledged sibling write is there, or something that had seen it,
 // or it was deleted and its tombstone has been collected.
-func (c *checker) kept(cell *version.Cell, siblings []*sibling, mixed bool) {
-	seen := cell.Context().Past
+func (c *checker) kept(cell *version.Cell, siblings []*sibling, ops []*Op) {
+	seen, mixed := cell.Context().Past, mixed(ops)
 	for _, s := range siblings {
 		v := findDot(cell, s.dot)
 		switch {
+		case v == nil && mixed && slices.ContainsFunc(ops, func(o *Op) bool { return o.mayErase(s.Op) }):
 		case v == nil && (s.W <= c.Wiped || !c.Durable || s.ends):
 		case v == nil && !seen.Contains(s.dot):
 			c.report(fmt.Sprintf("no disk holds %v, which was acknowledged, nor anything that had seen it", s.dot), s.Op)
@@ -155,6 +160,12 @@ func (c *checker) kept(cell *version.Cell, siblings []*sibling, mixed bool) {
 			c.report(fmt.Sprintf("%v is stored with the past %s", s.dot, dots(v.Past)), s.Op)
 		}
 	}
+}
+
+// mayErase reports whether a plain operation may have replaced what another
+// one wrote, with nothing that lasts.
+func (o *Op) mayErase(w *Op) bool {
+	return o.Outcome != Failed && (o.Kind == Del || o.Kind == Set && o.TTL > 0) && (o.Outcome == Uncertain || o.End >= w.Start)
 }
 
 // buried: what an acknowledged write has replaced is on no disk any more.

@@ -24,6 +24,16 @@ type Contents struct {
 	Wrong   []string // leaves that are not what the cells make them
 }
 
+// has reports whether the disk holds anything of a key.
+func (c *Contents) has(key string) bool {
+	for _, cells := range c.Hints {
+		if cells[key] != nil {
+			return true
+		}
+	}
+	return c.Cells[key] != nil
+}
+
 // Holdings is what the disks of all nodes hold.
 type Holdings map[string]*Contents
 
