@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -35,13 +36,15 @@ import (
 //	    shows what a node says of each replica, by DEXPLAIN
 //	info n1 WORD…
 //	    shows the lines of a node's INFO whose names contain one of the words
-//	load [clients=4] [keys=3] [for=10s] [fresh] [background]
+//	load [clients=4] [keys=3] [for=10s] [fresh] [blind] [background]
 //	    lets clients write and read at random; faults go on, none is added;
-//	    fresh: keys are used for a while, and then deleted; background: it goes
-//	    on while the lines below are played
-//	blame
-//	    waits for the load's end and counts what failed, and what took longer
-//	    than a request may
+//	    fresh: keys are used for a while, and then deleted; blind: nothing is
+//	    read before it is written; background: it goes on while the lines below
+//	    are played
+//	blame [writes] [n1 …]
+//	    waits for the load's end and shows what failed, and what took longer
+//	    than a request may, but for what the named nodes were asked; writes:
+//	    of writes only
 //	settled
 //	    waits until the cluster says that it has settled
 //	sleep 1s
@@ -88,7 +91,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 	case "load":
 		s.load(t, d)
 	case "blame":
-		out = s.blame()
+		out = s.blame(d.CmdArgs)
 	case "held":
 		out, err = s.held(d.CmdArgs[0].Key)
 	case "stores":
@@ -195,7 +198,7 @@ func (s *scenario) do(client, node, input string) string {
 func (s *scenario) load(t *testing.T, d *datadriven.TestData) {
 	load := s.setup.Load
 	load.Clients, load.Keys, load.MinThink, load.MaxThink = 4, 3, time.Millisecond, 20*time.Millisecond
-	load.Fresh, load.Round = d.HasArg("fresh"), s.loads
+	load.Fresh, load.Blind, load.Round = d.HasArg("fresh"), d.HasArg("blind"), s.loads
 	s.loads++
 	length := "10s"
 	d.MaybeScanArgs(t, "clients", &load.Clients)
@@ -217,24 +220,25 @@ func (s *scenario) load(t *testing.T, d *datadriven.TestData) {
 	}
 }
 
-// blame waits for the load's end and tells what went wrong meanwhile.
-func (s *scenario) blame() string {
+// blame waits for the load's end and tells what went wrong meanwhile, at nodes
+// that nothing was done to.
+func (s *scenario) blame(done []datadriven.CmdArg) string {
 	<-s.loaded
-	failed, late := make(map[string]int), 0
+	var out strings.Builder
 	ops := s.history.Ops()
 	for _, o := range ops[s.since:] {
-		if o.Outcome != Acked {
-			what := "reads"
-			if !o.Kind.reads() {
-				what = "writes"
-			}
-			failed[what]++
+		bad := o.Outcome != Acked || o.End-o.Start > node.DefaultConfig().Timeout
+		if len(done) > 0 && done[0].Key == "writes" && o.Kind.reads() {
+			continue
 		}
-		if o.End-o.Start > node.DefaultConfig().Timeout {
-			late++
+		if bad && !slices.ContainsFunc(done, func(a datadriven.CmdArg) bool { return a.Key == o.Node }) {
+			fmt.Fprintln(&out, o)
 		}
 	}
-	return fmt.Sprintf("%d writes failed, %d reads failed, %d were late\n", failed["writes"], failed["reads"], late)
+	if out.Len() == 0 {
+		return "nothing\n"
+	}
+	return out.String()
 }
 
 func (s *scenario) check() (string, error) {

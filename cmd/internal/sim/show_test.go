@@ -124,8 +124,17 @@ func showCell(r *ring.Ring, cell *version.Cell) string {
 	return strings.Join(words, " ")
 }
 
-// stores counts what is on all disks.
+func someOrNo(n int) string {
+	if n > 0 {
+		return "some"
+	}
+	return "no"
+}
+
+// stores counts what is on all disks. After a load, whose clients do not do
+// exactly the same in every run, it tells only whether there is something.
 func (s *scenario) stores() (string, error) {
+	loaded := s.loads > 0
 	var out strings.Builder
 	now := time.Now().UnixMilli()
 	for _, name := range s.cluster.Names() {
@@ -141,6 +150,10 @@ func (s *scenario) stores() (string, error) {
 		}
 		for _, cells := range disk.Hints {
 			hints += len(cells)
+		}
+		if loaded {
+			fmt.Fprintf(&out, "%s: %s cells, %s dead, %s hints\n", name, someOrNo(len(disk.Cells)-buried), someOrNo(buried), someOrNo(hints))
+			continue
 		}
 		fmt.Fprintf(&out, "%s: %d cells, %d dead, %d hints\n", name, len(disk.Cells), buried, hints)
 	}

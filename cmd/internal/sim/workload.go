@@ -25,6 +25,9 @@ type Workload struct {
 	// Fresh: every key is used for a while only, and mostly deleted in the end.
 	Fresh bool
 	Round int // of several runs on one history: values differ
+	// Blind: one command at a time, at the nodes' own R and W, and none that
+	// has to read before it writes.
+	Blind bool
 }
 
 // Chances, of 100.
@@ -89,7 +92,7 @@ func (k *worker) run(ctx context.Context) {
 			k.move()
 		}
 		ops := []*Op{k.draw()}
-		if k.chance(chancePipeline) {
+		if k.chance(chancePipeline) && !k.Blind {
 			for range 1 + k.rng.IntN(maxPipeline-1) {
 				ops = append(ops, k.draw())
 			}
@@ -126,6 +129,8 @@ func (k *worker) draw() *Op {
 		key += "." + k.generation()
 	}
 	switch draw := k.rng.IntN(10); {
+	case k.Blind:
+		return k.blind(key)
 	case draw < 3:
 		return k.plain("s" + key)
 	case draw < 6:
@@ -134,6 +139,22 @@ func (k *worker) draw() *Op {
 		return k.counter("c" + key)
 	}
 	return k.mixed("m" + key)
+}
+
+func (k *worker) blind(key string) *Op {
+	switch k.rng.IntN(4) {
+	case 0:
+		return &Op{Kind: Get, Key: "s" + key}
+	case 1:
+		return &Op{Kind: Set, Key: "s" + key, Value: k.value()}
+	case 2:
+		return &Op{Kind: DGet, Key: "r" + key}
+	}
+	o := &Op{Kind: DPut, Key: "r" + key, Value: k.value()}
+	if known := k.contexts[o.Key]; len(known) > 0 {
+		o.Given = k.context(known)
+	}
+	return o
 }
 
 // generation draws which of the fresh keys of a name are meant: those of now,
