@@ -92,11 +92,11 @@ func leads(r *ring.Ring, slot uint16, self string) bool {
 func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int) ([]candidate, error) {
 	var found []candidate
 	bytes, read := 0, 0
+	now := f.store.Uptime()
 	for range ring.Slots {
 		slot := f.at
-		l, now := &f.slots[slot], f.store.Uptime()
-		goesOn := len(f.after) > 0
-		if !leads(r, slot, f.self) || !goesOn && (waiting[slot] > 0 || !l.due(f.store.Slot(slot), now)) {
+		l, goesOn := &f.slots[slot], len(f.after) > 0
+		if !goesOn && (waiting[slot] > 0 || !l.due(f.store.Slot(slot), now)) || !leads(r, slot, f.self) {
 			f.move()
 			continue
 		}
@@ -128,6 +128,7 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			}
 		}
 		f.move()
+		now = f.store.Uptime()
 	}
 	return found, nil
 }
