@@ -21,6 +21,11 @@ func Stored(store Store) (*ring.History, error) {
 	return h, nil
 }
 
+// Unjoin has a store forget which cluster it was a member's in: the node joins
+// anew, by its seeds. It is for copies of data directories, whose place is not
+// theirs.
+func Unjoin(store Store) error { return store.PutMeta(historyKey, nil) }
+
 // load reads what the store holds and checks that this node still fits it.
 func (k *keeper) load() error {
 	store, self := k.g.opts.Store, &k.g.self
