@@ -10,8 +10,8 @@ import (
 
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/replica/peer"
-	"github.com/dynaring/dynaring/storage/version"
 	"github.com/dynaring/dynaring/ring"
+	"github.com/dynaring/dynaring/storage/version"
 )
 
 // outsider returns a node that owns nothing of the key, and the key's owners.
