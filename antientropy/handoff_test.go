@@ -107,7 +107,7 @@ func (p *tap) count(kind uint8) (n int) {
 
 // startHandoff starts nodes, and a handoff on one that is no owner of keys
 // whose owner n1 does not run.
-func startHandoff(t *testing.T, test func(o *owners, keeper *owner, keys []replica.Key, net *tap, h *Handoff)) {
+func startHandoff(t *testing.T, test func(t *testing.T, o *owners, keeper *owner, keys []replica.Key, net *tap, h *Handoff)) {
 	synctest.Test(t, func(t *testing.T) {
 		o := startOwners(t, 4)
 		defer o.close()
@@ -120,12 +120,12 @@ func startHandoff(t *testing.T, test func(o *owners, keeper *owner, keys []repli
 		net := &tap{Peers: keeper.peers}
 		h := NewHandoff(HandoffOptions{Self: keeper.name, Probe: true}, keeper, net, o)
 		defer background(h.Run)()
-		test(o, keeper, keys, net, h)
+		test(t, o, keeper, keys, net, h)
 	})
 }
 
 func TestHintsAreDeliveredWhenTheirOwnerReturns(t *testing.T) {
-	startHandoff(t, func(o *owners, keeper *owner, keys []replica.Key, net *tap, h *Handoff) {
+	startHandoff(t, func(t *testing.T, o *owners, keeper *owner, keys []replica.Key, net *tap, h *Handoff) {
 		w := newMinter(101)
 		var cells []replica.KeyedCell
 		for _, k := range keys {
@@ -163,7 +163,7 @@ func TestHintsAreDeliveredWhenTheirOwnerReturns(t *testing.T) {
 // A hint that changes while it is on its way is not what the owner has
 // acknowledged: it stays, and goes once more.
 func TestHintThatChangesOnItsWayGoesAgain(t *testing.T) {
-	startHandoff(t, func(o *owners, keeper *owner, keys []replica.Key, net *tap, _ *Handoff) {
+	startHandoff(t, func(t *testing.T, o *owners, keeper *owner, keys []replica.Key, net *tap, _ *Handoff) {
 		w := newMinter(101)
 		old := w.write(o.t, nil, version.Write{Value: []byte("old")})
 		next := w.write(o.t, old, version.Write{Value: []byte("new")})
@@ -194,7 +194,7 @@ func TestHintThatChangesOnItsWayGoesAgain(t *testing.T) {
 
 // What the owner has not acknowledged is not dropped, however often it takes.
 func TestHintsStayUntilTheyAreAcknowledged(t *testing.T) {
-	startHandoff(t, func(o *owners, keeper *owner, keys []replica.Key, net *tap, h *Handoff) {
+	startHandoff(t, func(t *testing.T, o *owners, keeper *owner, keys []replica.Key, net *tap, h *Handoff) {
 		cell := newMinter(101).write(o.t, nil, version.Write{Value: []byte("v")})
 		keeper.keep("n1", replica.KeyedCell{Key: keys[0], Cell: cell})
 		for _, failing := range []uint8{replica.KindApply, replica.KindProbe} {
@@ -228,7 +228,7 @@ func TestHintsStayUntilTheyAreAcknowledged(t *testing.T) {
 // The crash of the node that keeps hints, at any moment, loses none: they are
 // on its disk until they are the owner's.
 func TestHintsOutliveTheirKeeper(t *testing.T) {
-	startHandoff(t, func(o *owners, keeper *owner, keys []replica.Key, net *tap, _ *Handoff) {
+	startHandoff(t, func(t *testing.T, o *owners, keeper *owner, keys []replica.Key, net *tap, _ *Handoff) {
 		cell := newMinter(101).write(o.t, nil, version.Write{Value: []byte("v")})
 		keeper.keep("n1", replica.KeyedCell{Key: keys[0], Cell: cell})
 		keeper.halt()
@@ -247,7 +247,7 @@ func TestHintsOutliveTheirKeeper(t *testing.T) {
 // Hints for a node that does not own the slot, or is no member, go to everybody
 // who does, once all of them can be reached; the named node gets nothing.
 func TestHintsFollowTheRing(t *testing.T) {
-	startHandoff(t, func(o *owners, keeper *owner, keys []replica.Key, net *tap, _ *Handoff) {
+	startHandoff(t, func(t *testing.T, o *owners, keeper *owner, keys []replica.Key, net *tap, _ *Handoff) {
 		cell := newMinter(101).write(o.t, nil, version.Write{Value: []byte("v")})
 		kc := replica.KeyedCell{Key: keys[0], Cell: cell}
 		keeper.keep("n4", kc) // itself, which is no owner
@@ -294,7 +294,7 @@ func (f *fakeHints) ClearFull(string) {
 // An owner for which hints were refused is asked to compare everything, until
 // it has.
 func TestOwnerOfTooManyHintsComparesEverything(t *testing.T) {
-	startHandoff(t, func(o *owners, keeper *owner, _ []replica.Key, net *tap, _ *Handoff) {
+	startHandoff(t, func(t *testing.T, o *owners, keeper *owner, _ []replica.Key, net *tap, _ *Handoff) {
 		hints := &fakeHints{full: true}
 		h := NewHandoff(HandoffOptions{Self: keeper.name}, hints, net, o)
 		defer background(h.Run)()
