@@ -35,7 +35,7 @@ func TestUnsettled(t *testing.T) {
 		}, []string{"n2 keeps 1 cell for n1 (9 bytes)", "n2 keeps 2 cells for n3 (20 bytes)", "n2 could not keep everything for n3, which has to compare everything"}},
 		"strays":     {func(s *Status) { s.Strays = 3 }, []string{"n2 holds 3 cells of other nodes' slots"}},
 		"a takeover": {func(s *Status) { s.Coming, s.Pulled = 64, 8 }, []string{"n2 has taken over 8 of 64 slots"}},
-		"differences": {func(s *Status) { s.Unstepped, s.Lag = 1, 1500 * time.Millisecond },
+		"differences": {func(s *Status) { s.Unstepped, s.Lag = 1, 1500*time.Millisecond },
 			[]string{"n2 is not known to be in step: 1 slot with another owner, for up to 1.5s"}},
 		"sight":   {func(s *Status) { s.Peers["n3"] = false }, []string{"n2 does not see n3"}},
 		"history": {func(s *Status) { s.History = 8 }, []string{"n2 knows another history of the ring than n1"}},
