@@ -87,7 +87,7 @@ func TestStraysStayUntilAllOwnersHaveThem(t *testing.T) {
 			return nil
 		})
 		holder.put(cells...)
-		time.Sleep(30 * time.Second)
+		time.Sleep(quietFor - 100*time.Millisecond) // then the owners compare
 		owners := o.View().Ring.Lookup
 		for _, c := range cells {
 			if slices.Contains(owners(c.Key.Slot).Owners, "n2") && holder.has(c.Key, nil) {
