@@ -26,6 +26,7 @@ func startStrays(t *testing.T, test func(t *testing.T, o *owners, holder *owner,
 		net := &tap{Peers: holder.peers}
 		s := NewStrays(StraysOptions{Self: holder.name, Settle: time.Second}, holder, net, o)
 		defer background(s.Run)()
+		time.Sleep(2 * time.Second) // the ring has been the same for long enough
 		test(t, o, holder, cells, net, s)
 	})
 }
