@@ -170,6 +170,17 @@ func (r *Replica) Slot(slot uint16) SlotState {
 	return SlotState{Cells: s.cells.Load(), Mortal: s.mortal.Load(), Changed: time.Duration(s.changed.Load())}
 }
 
+// Cells returns how many cells this replica holds as its own, and how many of
+// them time alone can make dead: tombstones and what expires.
+func (r *Replica) Cells() (cells, mortal int64) {
+	for i := range r.leaves.slots {
+		s := &r.leaves.slots[i]
+		cells += int64(s.cells.Load())
+		mortal += int64(s.mortal.Load())
+	}
+	return cells, mortal
+}
+
 // Uptime is the time since New, by a clock that only goes forward.
 func (r *Replica) Uptime() time.Duration { return time.Since(r.leaves.began) }
 
