@@ -53,6 +53,14 @@ race: ## go test -race, without the real processes
 blackbox: deps ## Real processes and clients, without -race
 	go test -count=1 -timeout 10m $(BLACKBOX)
 
+.PHONY: soak
+soak: ## Simulate with new seeds until stopped (SEED, JOBS, RACE=1): failing ones are printed
+	testdata/soak.sh
+
+.PHONY: mutants
+mutants: ## Break the code in known ways, one after the other, and see that a test fails each time
+	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cmd/internal/sim -sim.mutants $(or $(MUTANTS),all)
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (10s)
 	@for pkg in $$(go list ./...); do \
