@@ -1,0 +1,219 @@
+package blackbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/dynaring/dynaring/cmd/internal/netlab"
+)
+
+// labCluster is a cluster whose nodes are hosts of a lab, each in a network
+// namespace of its own, with its clients on one more.
+type labCluster struct {
+	*cluster
+	lab *netlab.Lab
+}
+
+// labSecret is what the nodes of a lab know, and labPass what their clients
+// do: both are demanded outside loopback.
+const (
+	labSecret = "between the nodes"
+	labPass   = "of the clients"
+	labPort   = 6379
+)
+
+// startLab runs n nodes with the same extra flags in a lab. It skips the test,
+// and says why, where a machine cannot make one.
+func startLab(t *testing.T, n int, args ...string) *labCluster {
+	t.Helper()
+	c := newLab(t, n, args...)
+	for _, s := range c.nodes {
+		s.start()
+	}
+	c.waitReady()
+	return c
+}
+
+// newLab describes the nodes, without starting any.
+func newLab(t *testing.T, n int, args ...string) *labCluster {
+	t.Helper()
+	c := &labCluster{cluster: &cluster{t: t}, lab: openLab(t, n+1)}
+	for i := range n {
+		s := &server{
+			t: t, name: fmt.Sprintf("n%d", i+1), port: labPort, dir: t.TempDir(), pass: labPass,
+			host: c.lab.Hosts[i].Addr(), on: c.lab.Hosts[i], from: c.lab.Hosts[n],
+		}
+		own := []string{"--cluster-secret", labSecret, "--requirepass", labPass}
+		if i > 0 {
+			own = append(own, "--join", c.nodes[0].gossipAddr())
+		}
+		s.describe(append(own, args...))
+		c.nodes = append(c.nodes, s)
+	}
+	return c
+}
+
+// openLab makes a lab that runs until the test's end.
+func openLab(t *testing.T, hosts int) *netlab.Lab {
+	t.Helper()
+	if missing := netlab.Missing(); missing != "" {
+		t.Skip("network namespaces cannot be made here: it takes ", missing)
+	}
+	lab, err := netlab.Open(hosts)
+	if errors.Is(err, fs.ErrPermission) && os.Getenv("DYNARING_TEST_CLIENTS") != "required" {
+		t.Skip("network namespaces cannot be made here: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ran := make(chan error)
+	go func() { ran <- lab.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ran, lab.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return lab
+}
+
+// hosts returns the hosts of some nodes, by number from 1.
+func (c *labCluster) hosts(numbers ...int) []*netlab.Host {
+	var out []*netlab.Host
+	for _, i := range numbers {
+		out = append(out, c.n(i).on)
+	}
+	return out
+}
+
+// others returns the names of the nodes but those.
+func (c *labCluster) others(than ...*server) []string {
+	var out []string
+	for _, s := range c.nodes {
+		if !slices.Contains(than, s) {
+			out = append(out, s.name)
+		}
+	}
+	return out
+}
+
+// freeze stops the process where it is: it keeps its connections and answers
+// nothing, until thaw.
+func (s *server) freeze() { s.signal(syscall.SIGSTOP) }
+func (s *server) thaw()   { s.signal(syscall.SIGCONT) }
+
+func (s *server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatalf("%s: %v: %v", s.name, sig, err)
+	}
+}
+
+// wipe loses the data directory of a node that has ended.
+func (s *server) wipe() {
+	s.t.Helper()
+	if err := os.RemoveAll(s.dataDir()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// settle waits until the cluster says that all replicas are in step and that
+// nothing is left to be handed over.
+func (c *labCluster) settle() {
+	c.t.Helper()
+	c.waitReady()
+	for _, s := range c.nodes {
+		eventually(c.t, s.name+" says that the cluster is settled", s.settled)
+	}
+}
+
+// settled returns nil if the node says that the cluster has settled.
+func (s *server) settled() error {
+	reply, err := s.try("DCLUSTER", "SETTLED")
+	if err != nil && strings.Contains(err.Error(), "unknown subcommand") {
+		return s.readAll()
+	}
+	if err != nil {
+		return err
+	}
+	parts, ok := reply.([]any)
+	if !ok || len(parts) == 0 {
+		s.t.Fatalf("DCLUSTER SETTLED answers %v", reply)
+	}
+	if parts[0] != int64(1) {
+		return fmt.Errorf("%v", parts[1:])
+	}
+	return nil
+}
+
+// readAll has every key repaired by a read of all its owners.
+func (s *server) readAll() error {
+	var keys []string
+	iter := s.rdb().Scan(context.Background(), 0, "*", 1000).Iterator()
+	for iter.Next(context.Background()) {
+		keys = append(keys, iter.Val())
+	}
+	if err := iter.Err(); err != nil {
+		return err
+	}
+	for range 2 {
+		for _, key := range keys {
+			if _, err := s.try("DGET", key, "R", 3); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replica is what DEXPLAIN tells of one.
+type replica struct {
+	name, role, state, digest string
+	hints                     string
+}
+
+// explain returns the replicas of a key.
+func (s *server) explain(key string) []replica {
+	s.t.Helper()
+	list, ok := asMap(s.do("DEXPLAIN", key))["replicas"].([]any)
+	if !ok {
+		s.t.Fatalf("DEXPLAIN %s names no replicas", key)
+	}
+	var out []replica
+	for _, item := range list {
+		m := asMap(item)
+		out = append(out, replica{
+			name: fmt.Sprint(m["name"]), role: fmt.Sprint(m["role"]), state: fmt.Sprint(m["state"]),
+			digest: fmt.Sprint(m["digest"]), hints: fmt.Sprint(m["hints"]),
+		})
+	}
+	return out
+}
+
+// wantInStep fails the test unless all owners of each key hold the same, and
+// nobody keeps a hint of it.
+func (c *labCluster) wantInStep(keys []string) {
+	c.t.Helper()
+	for _, key := range keys {
+		var owners []string
+		for _, r := range c.n(1).explain(key) {
+			if r.hints != "0" && r.hints != "<nil>" {
+				c.t.Errorf("%s keeps %s hints of %s", r.name, r.hints, key)
+			}
+			if r.role == "owner" {
+				owners = append(owners, r.digest)
+			}
+		}
+		if len(owners) < min(3, len(c.nodes)) || len(slices.Compact(slices.Clone(owners))) != 1 {
+			c.t.Errorf("owners of %s hold %s", key, strings.Join(owners, ", "))
+		}
+	}
+}
