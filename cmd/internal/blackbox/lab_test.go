@@ -117,11 +117,19 @@ func (s *server) signal(sig syscall.Signal) {
 	}
 }
 
-// wipe loses the data directory of a node that has ended.
-func (s *server) wipe() {
-	s.t.Helper()
+// wipe loses the data directory of a node that has ended. Started again it
+// joins any other node, as whoever has lost a disk has to say: a founder
+// without a disk would found another cluster.
+func (c *labCluster) wipe(s *server) {
+	c.t.Helper()
 	if err := os.RemoveAll(s.dataDir()); err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
+	}
+	for _, other := range c.nodes {
+		if other != s {
+			s.args = append(s.args, "--join", other.gossipAddr())
+			return
+		}
 	}
 }
 

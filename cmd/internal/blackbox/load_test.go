@@ -33,12 +33,20 @@ type load struct {
 	h    *history
 	stop context.CancelFunc
 	done sync.WaitGroup
+
+	request func(*worker)
 }
 
-// startLoad runs until stopped, at the latest at the test's end.
+// startLoad runs a load of all kinds of requests until it is stopped, at the
+// latest at the test's end.
 func startLoad(t *testing.T, c *labCluster) *load {
-	l := &load{t: t, c: c, h: newHistory()}
-	ctx, stop := context.WithTimeout(context.Background(), loadLongest)
+	return startWork(t, c, loadLongest, (*worker).mixed)
+}
+
+// startWork runs a load of such requests.
+func startWork(t *testing.T, c *labCluster, longest time.Duration, request func(*worker)) *load {
+	l := &load{t: t, c: c, h: newHistory(), request: request}
+	ctx, stop := context.WithTimeout(context.Background(), longest)
 	l.stop = stop
 	for i := range loadWorkers {
 		w := &worker{load: l, number: i, at: i % len(c.nodes), rng: rand.New(rand.NewPCG(1, uint64(i)))}
@@ -97,12 +105,13 @@ func (w *worker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			w.request()
+			w.load.request(w)
 		}
 	}
 }
 
-func (w *worker) request() {
+// mixed makes a request of any kind.
+func (w *worker) mixed() {
 	key := w.rng.IntN(loadKeys)
 	register := fmt.Sprintf("reg:%d:%d", w.number, key)
 	switch draw := w.rng.IntN(100); {
