@@ -64,11 +64,11 @@ func newLab(t *testing.T, n int, args ...string) *labCluster {
 func openLab(t *testing.T, hosts int) *netlab.Lab {
 	t.Helper()
 	if missing := netlab.Missing(); missing != "" {
-		t.Skip("network namespaces cannot be made here: it takes ", missing)
+		t.Skipf("network namespaces cannot be made here: it takes %s", missing)
 	}
 	lab, err := netlab.Open(hosts)
 	if errors.Is(err, fs.ErrPermission) && os.Getenv("DYNARING_TEST_CLIENTS") != "required" {
-		t.Skip("network namespaces cannot be made here: ", err)
+		t.Skipf("network namespaces cannot be made here: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -19,11 +19,11 @@ import (
 func open(t *testing.T, hosts int) *Lab {
 	t.Helper()
 	if missing := Missing(); missing != "" {
-		t.Skip("network namespaces cannot be made here: it takes ", missing)
+		t.Skipf("network namespaces cannot be made here: it takes %s", missing)
 	}
 	l, err := Open(hosts)
 	if errors.Is(err, fs.ErrPermission) && os.Getenv("DYNARING_TEST_CLIENTS") != "required" {
-		t.Skip("network namespaces cannot be made here: ", err)
+		t.Skipf("network namespaces cannot be made here: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
