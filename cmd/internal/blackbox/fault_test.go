@@ -26,9 +26,13 @@ const (
 // percentile is within a request's bound, and no plain write fails.
 func (l *load) smooth(p period, nodes []string) {
 	l.t.Helper()
-	ops := p.of(l.h.sorted(), nodes)
+	all := p.of(l.h.sorted(), nodes)
+	ops := l.stalls.undisturbed(all)
+	if len(ops) < len(all)/2 {
+		l.t.Errorf("%s: the machine is too busy to tell: it stood still in %d of %d requests", p.name, len(all)-len(ops), len(all))
+	}
 	p999 := percentile(ops, 999)
-	l.t.Logf("%s: %d requests to %v: p50 %v, p99 %v, p99.9 %v, longest %v; %s", p.name, len(ops), nodes,
+	l.t.Logf("%s: %d of %d requests to %v: p50 %v, p99 %v, p99.9 %v, longest %v; %s", p.name, len(ops), len(all), nodes,
 		percentile(ops, 500), percentile(ops, 990), p999, percentile(ops, 1000), tally(ops))
 	if p999 > bound+slack {
 		l.t.Errorf("%s: the 99.9th percentile is %v, over the bound of %v", p.name, p999, bound)

@@ -35,6 +35,7 @@ type load struct {
 	done sync.WaitGroup
 
 	request func(*worker)
+	stalls  stallWatch // of the machine
 }
 
 // startLoad runs a load of all kinds of requests until it is stopped, at the
@@ -48,6 +49,7 @@ func startWork(t *testing.T, c *labCluster, longest time.Duration, request func(
 	l := &load{t: t, c: c, h: newHistory(), request: request}
 	ctx, stop := context.WithTimeout(context.Background(), longest)
 	l.stop = stop
+	l.done.Go(func() { l.stalls.run(ctx, l.h.since) })
 	for i := range loadWorkers {
 		w := &worker{load: l, number: i, at: i % len(c.nodes), rng: rand.New(rand.NewPCG(1, uint64(i)))}
 		for _, s := range c.nodes {
