@@ -66,6 +66,7 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 .PHONY: bench
 bench: deps build ## Compare with redis-server and with redcon answering from nothing
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS)
+	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS) -refill
 
 .PHONY: versions
 versions: ## How many versions reads see while nodes fail, for VERSIONTIME (10m)

@@ -2,9 +2,7 @@ package antientropy
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dynaring/dynaring/replica"
-	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/ring/gossip"
 )
@@ -25,14 +22,14 @@ type Membership interface {
 	Add(ring.Event) error
 }
 
-// Peers are the other nodes, as peer.Peers reaches them.
-type Peers interface {
-	Call(to string, class peer.Class, kind uint8, body []byte, deadline time.Time, done func(peer.Reply))
-	Up(name string) bool
+// Comparer compares slots with another node, and has both hold the same of
+// them. *Exchange is one.
+type Comparer interface {
+	Compare(ctx context.Context, peer string, slots []uint16) error
 }
 
-// Options configure a Takeover.
-type Options struct {
+// TakeoverOptions configure a Takeover.
+type TakeoverOptions struct {
 	Self string
 	// W is the node's write quorum: a slot is taken over from so many of its
 	// owners that every write acknowledged at W is among what they hold.
@@ -40,6 +37,7 @@ type Options struct {
 	// Settle is longer than any request can take: a write that began before
 	// its coordinator knew of this node has ended after it.
 	Settle time.Duration
+	Pace   Pace         // nil: as fast as the others hand over
 	Logger *slog.Logger // nil: discard
 }
 
@@ -48,8 +46,6 @@ const (
 	retryEvery = 500 * time.Millisecond
 	// warnAfter is the failures in a row from which on they are worth a warning.
 	warnAfter = 4
-	// callTimeout bounds one exchange with another node.
-	callTimeout = 5 * time.Second
 	// pageCells bounds one page of cells on its way.
 	pageCells = 512
 	// pullers is how many ranges are pulled at once: background work leaves
@@ -61,14 +57,16 @@ const (
 // to own. Slots that it has taken over stay so across restarts: the Ready
 // event says it.
 type Takeover struct {
-	opts    Options
-	log     *slog.Logger
-	replica *replica.Replica
-	peers   Peers
-	members Membership
+	opts     TakeoverOptions
+	log      *slog.Logger
+	replica  Applier
+	peers    Peers
+	members  Membership
+	comparer Comparer
 
-	mu       sync.Mutex
-	progress Progress
+	mu        sync.Mutex
+	progress  Progress
+	positions map[source]position
 }
 
 // Progress is how far a takeover is.
@@ -79,11 +77,17 @@ type Progress struct {
 }
 
 // NewTakeover returns a takeover that does nothing before Run.
-func NewTakeover(opts Options, r *replica.Replica, peers Peers, members Membership) *Takeover {
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+func NewTakeover(o TakeoverOptions, r Applier, peers Peers, members Membership, comparer Comparer) *Takeover {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Takeover{opts: opts, log: opts.Logger, replica: r, peers: peers, members: members}
+	if o.Pace == nil {
+		o.Pace = unpaced{}
+	}
+	return &Takeover{
+		opts: o, log: o.Logger, replica: r, peers: peers, members: members, comparer: comparer,
+		positions: map[source]position{},
+	}
 }
 
 // Progress returns how far the present takeover is.
@@ -130,7 +134,8 @@ func (t *Takeover) Run(ctx context.Context) error {
 }
 
 // take runs one takeover: everybody sends new writes here too; then what was
-// there before is pulled; then the node announces itself ready.
+// there before is pulled; then all of it is compared with who has it; then the
+// node announces itself ready.
 func (t *Takeover) take(ctx context.Context, coming []ring.Assignment) error {
 	if err := t.tellEverybody(ctx); err != nil {
 		return err
@@ -139,21 +144,20 @@ func (t *Takeover) take(ctx context.Context, coming []ring.Assignment) error {
 		return err
 	}
 	t.begin(coming)
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(pullers)
-	for _, a := range coming {
-		g.Go(func() error { return t.pull(gctx, a.Range) })
+	if err := each(ctx, coming, t.pull); err != nil {
+		return err
 	}
-	if err := g.Wait(); err != nil {
+	if err := each(ctx, coming, t.compare); err != nil {
 		return err
 	}
 	return t.announce(coming)
 }
 
 func (t *Takeover) begin(coming []ring.Assignment) {
+	t.keepPositions(coming)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.progress = Progress{}
+	t.progress = Progress{Cells: t.progress.Cells}
 	for _, a := range coming {
 		t.progress.Slots += a.Range.Len()
 	}
@@ -169,7 +173,7 @@ func (t *Takeover) tellEverybody(ctx context.Context) error {
 			continue
 		}
 		g.Go(func() error {
-			_, err := t.ask(ctx, name, replica.KindHistory, history)
+			_, err := ask(ctx, t.peers, name, replica.KindHistory, history)
 			return err
 		})
 	}
@@ -190,46 +194,4 @@ func (t *Takeover) announce(coming []ring.Assignment) error {
 	p := t.Progress()
 	t.log.Info("took over slots", "slots", p.Slots, "cells", p.Cells)
 	return nil
-}
-
-// sources returns from how many of its present owners a slot must be pulled to
-// meet every write that W owners acknowledged. An owner that has lost its data
-// took its copies along, so W of the list's width is what counts, not W of
-// those that are left.
-func sources(p *ring.Preference, w int) int {
-	return min(len(p.Owners), max(1, p.Width-min(w, p.Width)+1))
-}
-
-// pull merges what the present owners of the range hold into this replica.
-func (t *Takeover) pull(ctx context.Context, slots ring.Range) error {
-	p := t.members.View().Ring.Lookup(slots.Lo)
-	need, got := sources(p, t.opts.W), 0
-	var failed error
-	for _, owner := range p.Owners {
-		if !t.peers.Up(owner) {
-			failed = errors.Join(failed, fmt.Errorf("%s is down", owner))
-			continue
-		}
-		if err := t.pullFrom(ctx, owner, slots); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", owner, err))
-			continue
-		}
-		got++
-	}
-	if got < need {
-		return fmt.Errorf("slots %d to %d: %d of %d owners needed have handed them over: %w", slots.Lo, slots.Hi, got, need, failed)
-	}
-	t.advance(slots.Len(), 0)
-	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

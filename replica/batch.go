@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/dynaring/dynaring/storage/version"
 )
@@ -12,6 +13,9 @@ var (
 	ErrClosed = errors.New("this node is shutting down")
 	// ErrBadChange: a Change of an unknown kind.
 	ErrBadChange = errors.New("replica: unknown kind of change")
+	// ErrHintsFull: hints for the owner have reached their bound. Nothing was
+	// stored, and the owner is marked for a full compare ([HintStats]).
+	ErrHintsFull = errors.New("this node keeps as many hints for that owner as it may")
 )
 
 // Key names one cell. A string key is the cell with an empty field.
@@ -102,7 +106,8 @@ type KeyedCell struct {
 	Cell *version.Cell
 }
 
-// ApplyBatch is cells to be merged into this replica. It belongs to the
+// ApplyBatch is cells to be merged into this replica, or, with For, into what
+// it keeps for another node. It belongs to the
 // replica from Apply until Done has been called: once, with nil when all cells
 // are merged and as durable as the mode asks of a replica that is not the
 // coordinator's (always: synced; one, interval: in memory). After an error some of
@@ -115,6 +120,66 @@ type ApplyBatch struct {
 	Must  bool   // hints are stored beyond their bound too
 	Done  func(error)
 
-	rows []byte
+	owner *hintOwner
+	places
+}
+
+// DropBatch is cells to be dropped where they are still, byte for byte, what is
+// given: hints that their owner has, or cells of this replica's own that belong
+// to others, who have them. A cell that has changed meanwhile stays. It belongs
+// to the replica from Drop until Done has been called, once: with nil when all
+// that was dropped is as durable as the mode asks (after a crash less durable
+// drops may be undone), and then Dropped counts it. Done must not block, and
+// must not call the replica's batch methods; it may be nil.
+type DropBatch struct {
+	For     string // the owner that the cells are hints for; "": this replica's own
+	Cells   []KeyedCell
+	Dropped int
+	Done    func(error)
+
+	owner *hintOwner
+	count atomic.Int64
+	places
+}
+
+// InspectBatch asks what is held of some cells, behind all work that was queued
+// before it. It belongs to the replica from Inspect until Done has been called,
+// once: with nil when Found holds an answer for each ask. The asks' digests are
+// not looked at. Done must not block, and must not call the replica's batch
+// methods.
+type InspectBatch struct {
+	Asks  []Ask
+	Found []Inspected
+	Done  func(error)
+
+	places
+}
+
+// Inspected is what a replica holds of one cell.
+type Inspected struct {
+	Digest uint64 // of its own cell, 0: none
+	Dead   bool   // by this replica's clock, and has been for ClockMargin; what is not there is dead
+	Hinted bool   // it is kept for some owner too
+	// Recent: hints of the cell's slot have come or gone within MaxMessageAge +
+	// OpLifetime, or this replica has not been up for that long.
+	Recent bool
+}
+
+// CollectBatch asks for cells to be dropped that every owner holds, each if it
+// still has the digest given and is dead, as Inspected says. It belongs to the
+// replica from Collect until Done has been called, once: with nil when
+// Collected says of each cell whether it is gone (or was never there). Done
+// must not block, and must not call the replica's batch methods.
+type CollectBatch struct {
+	Asks      []Ask
+	Collected []bool
+	Done      func(error)
+
+	places
+}
+
+// places are the rows of a batch's cells.
+type places struct {
+	rows []byte // backs keys
 	keys []rowKey
 }

@@ -136,7 +136,7 @@ func BenchmarkApply(b *testing.B) {
 					cells[n] = KeyedCell{Key: k, Cell: next}
 				}
 				body = AppendApply(body[:0], cells)
-				g.serve(KindApply, body, a)
+				g.serve(KindApply, body, g.clock.Now(), a)
 				if r := <-a.ch; r.err != "" {
 					b.Fatal(r.err)
 				}
@@ -189,7 +189,7 @@ func BenchmarkServeRead(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		g.serve(KindRead, bodies[i%len(bodies)], a)
+		g.serve(KindRead, bodies[i%len(bodies)], 0, a)
 		if r := <-a.ch; r.err != "" || len(r.body) != 1+benchBatch {
 			b.Fatal(fmt.Sprint(r))
 		}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"hash/maphash"
 	"math/bits"
 	"runtime"
@@ -156,6 +157,24 @@ func (c *cache) shut(k rowKey, cell *version.Cell, known bool) {
 	g.ticket++
 	if known {
 		s.put(k, cell)
+	}
+}
+
+// forget drops all rows that begin with prefix. It is slow, and for when the
+// store was found to be other than it should.
+func (c *cache) forget(prefix []byte) {
+	for i := range c.shards {
+		c.shards[i].forget(prefix)
+	}
+}
+
+func (s *shard) forget(prefix []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.table {
+		if bytes.HasPrefix(e.row, prefix) {
+			s.remove(e)
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func TestCrashKeepsAcknowledged(t *testing.T) {
 			ownAcked, mergedAcked := own.snapshot(), merged.snapshot()
 			clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: crash * 20, RNG: rand.New(rand.NewPCG(1, uint64(crash)))})
 			after := startRig(t, storage.Options{FS: clone, Durability: mode}, Options{})
-			if after.actor == g.actor {
+			if after.store.Actor() == g.store.Actor() {
 				t.Error("the same actor mints after a crash")
 			}
 			for k, want := range ownAcked {

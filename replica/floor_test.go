@@ -40,11 +40,11 @@ func TestFloor(t *testing.T) {
 		}
 		last = ops[0].Dot
 	}
-	first, second := forgetful(t, g.get(k), g.actor)
+	first, second := forgetful(t, g.get(k), g.store.Actor())
 	if err := g.apply(KeyedCell{k, first}, KeyedCell{k, second}); err != nil {
 		t.Fatal(err)
 	}
-	if c := g.get(k); c.Highest(g.actor) != 0 {
+	if c := g.get(k); c.Highest(g.store.Actor()) != 0 {
 		t.Fatalf("the cell still shows this actor: %v", c)
 	}
 	if floor := g.store.Floor(k.Slot); floor < last.Counter {
@@ -54,7 +54,7 @@ func TestFloor(t *testing.T) {
 
 	g = startRig(t, storage.Options{FS: fs}, Options{})
 	defer g.close()
-	if g.actor != last.Actor {
+	if g.store.Actor() != last.Actor {
 		t.Fatal("a clean stop has changed the actor")
 	}
 	ops, err := g.update(put(k, "again"), incr(Key{Slot: k.Slot, Key: []byte("other")}, 1))
@@ -78,7 +78,7 @@ func TestFloorWithinGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, second := forgetful(t, g.get(k), g.actor)
+	first, second := forgetful(t, g.get(k), g.store.Actor())
 	resume := g.pause(Options{})
 	merged := make(chan error, 1)
 	g.Apply(&ApplyBatch{Cells: []KeyedCell{{k, first}, {k, second}}, Done: func(err error) { merged <- err }})
@@ -132,11 +132,11 @@ func (h *history) step() {
 		if f.cell == nil {
 			return
 		}
-		before := h.g.get(key).Highest(h.g.actor)
+		before := h.g.get(key).Highest(h.g.store.Actor())
 		if err := h.g.apply(KeyedCell{key, f.cell}); err != nil {
 			h.t.Fatal(err)
 		}
-		h.sank = h.sank || h.g.get(key).Highest(h.g.actor) < before
+		h.sank = h.sank || h.g.get(key).Highest(h.g.store.Actor()) < before
 	}
 }
 

@@ -1,6 +1,9 @@
 package replica
 
 import (
+	"slices"
+	"time"
+
 	"github.com/dynaring/dynaring/storage"
 	"github.com/dynaring/dynaring/storage/version"
 )
@@ -9,19 +12,31 @@ import (
 // each as the operations so far leave it. The lane reuses it.
 type group struct {
 	r       *Replica
+	actor   version.Actor // mints
+	now     int64         // Unix ms
+	uptime  time.Duration // the replica's
 	pending []pending
 	index   map[uint64]int32  // a row's hash, or the next free one after it → pending
 	floors  map[uint16]uint64 // slots whose floor has to rise with this group
+	leaves  changes           // what the dirty cells make of the slots' leaves
+	journal *writer           // the lane's
 	dirty   int               // pending cells that differ from the store's
 	updated bool              // an UpdateBatch has written
+	marked  bool              // which owners are marked full has changed
 }
 
 type pending struct {
-	key   rowKey
-	slot  uint16
-	cell  *version.Cell
-	dirty bool // the store has to be told
-	learn bool // the cache has to be told
+	key    rowKey
+	slot   uint16
+	stored *version.Cell // as the store has it
+	cell   *version.Cell
+	owner  *hintOwner // whose hint it is; nil: the replica's own
+	dirty  bool       // the store has to be told
+	learn  bool       // the cache has to be told
+}
+
+func (g *group) begin() {
+	g.actor, g.now, g.uptime = g.r.store.Actor(), g.r.now(), g.r.Uptime()
 }
 
 func (g *group) reset() {
@@ -34,7 +49,7 @@ func (g *group) reset() {
 	g.pending = g.pending[:0]
 	clear(g.index)
 	clear(g.floors)
-	g.dirty, g.updated = 0, false
+	g.dirty, g.updated, g.marked = 0, false, false
 }
 
 // load returns the row's pending cell, opening its gate when it is touched
@@ -60,19 +75,23 @@ func (g *group) load(key rowKey, slot uint16) (*pending, error) {
 		}
 	}
 	g.index[at] = int32(len(g.pending))
-	g.pending = append(g.pending, pending{key: key, slot: slot, cell: cell, learn: !ok})
+	g.pending = append(g.pending, pending{key: key, slot: slot, stored: cell, cell: cell, learn: !ok})
 	return &g.pending[len(g.pending)-1], nil
 }
 
-// write makes next the pending cell.
+// write makes next the pending cell, nil that there is none.
 //
-// The floor law: where a cell stops showing how far this actor's counters have
-// come (a clock was cut, or the version that showed it was replaced), the
-// slot's floor rises to it in the same batch, so that no later dot or count of
-// increments can begin below (law 3).
+// The floor law: where a cell of the replica's own stops showing how far this
+// actor's counters have come (a clock was cut, or the version that showed it
+// was replaced, or it is dropped), the slot's floor rises to it in the same
+// batch, so that no later dot or count of increments can begin below (law 3).
 func (g *group) write(p *pending, next *version.Cell) {
-	if high := p.cell.Highest(g.r.actor); high > next.Highest(g.r.actor) {
-		g.floors[p.slot] = max(g.floors[p.slot], high)
+	if p.owner == nil {
+		if high := p.cell.Highest(g.actor); high > next.Highest(g.actor) {
+			g.floors[p.slot] = max(g.floors[p.slot], high)
+		}
+	} else if !p.dirty {
+		p.owner.hold(p.slot)
 	}
 	p.cell = next
 	if !p.dirty {
@@ -81,11 +100,16 @@ func (g *group) write(p *pending, next *version.Cell) {
 	}
 }
 
-// apply merges one cell from elsewhere.
-func (g *group) apply(key rowKey, kc *KeyedCell) error {
+// merge merges one cell from elsewhere into the replica's own, or into the hint
+// kept for o.
+func (g *group) merge(o *hintOwner, key rowKey, kc *KeyedCell) error {
 	p, err := g.load(key, kc.Key.Slot)
 	if err != nil {
 		return err
+	}
+	if o != nil {
+		p.owner = o
+		g.r.hints.touch(p.slot, g.uptime)
 	}
 	if merged := version.Merge(p.cell, kc.Cell); merged != p.cell {
 		g.write(p, merged)
@@ -93,8 +117,35 @@ func (g *group) apply(key rowKey, kc *KeyedCell) error {
 	return nil
 }
 
+// drop makes the pending cell absent here, though others may hold it.
+//
+// Totals are cumulative: a count that began anew, even above the floor, would
+// win over the old one wherever that is still held, and take its sum away. So
+// before increments of this node's actor go, it goes on under another.
+func (g *group) drop(p *pending) error {
+	if p.owner == nil && counted(p.cell, g.actor) {
+		next, err := g.r.store.NextIncarnation()
+		if err != nil {
+			return err
+		}
+		g.actor = next
+	}
+	g.write(p, nil)
+	return nil
+}
+
+// counted reports whether the cell shows increments of a.
+func counted(c *version.Cell, a version.Actor) bool {
+	if countOf(c, a) > 0 {
+		return true
+	}
+	return c != nil && slices.ContainsFunc(c.Versions, func(v version.Version) bool {
+		return slices.ContainsFunc(v.Seen, func(s version.Seen) bool { return s.Actor == a })
+	})
+}
+
 // update carries out one operation and fills in its outcome.
-func (g *group) update(u *Update, now int64) {
+func (g *group) update(u *Update) {
 	u.Next, u.Delta, u.Dot, u.Number, u.Err = nil, nil, version.Dot{}, 0, nil
 	p, err := g.load(u.row, u.Key.Slot)
 	if err != nil {
@@ -103,7 +154,7 @@ func (g *group) update(u *Update, now int64) {
 	}
 	change := u.Change
 	if u.Decide != nil {
-		if change, u.Err = u.Decide(p.cell, now); u.Err != nil {
+		if change, u.Err = u.Decide(p.cell, g.now); u.Err != nil {
 			return
 		}
 	}
@@ -111,7 +162,7 @@ func (g *group) update(u *Update, now int64) {
 	if change.Kind == None {
 		return
 	}
-	next, err := g.mint(p, u, change, now)
+	next, err := g.mint(p, u, change)
 	if err != nil {
 		u.Next, u.Delta, u.Dot, u.Number, u.Err = nil, nil, version.Dot{}, 0, err
 		return
@@ -121,13 +172,13 @@ func (g *group) update(u *Update, now int64) {
 	g.updated = true
 }
 
-func (g *group) mint(p *pending, u *Update, change Change, now int64) (next *version.Cell, err error) {
+func (g *group) mint(p *pending, u *Update, change Change) (next *version.Cell, err error) {
 	r := g.r
 	m := version.Mint{
-		Actor:       r.actor,
+		Actor:       g.actor,
 		Floor:       max(r.store.Floor(p.slot), g.floors[p.slot]),
 		Time:        r.clock.Now(),
-		Now:         now,
+		Now:         g.now,
 		ClockMax:    r.clockMax,
 		MaxSiblings: r.maxSiblings,
 	}
@@ -138,7 +189,7 @@ func (g *group) mint(p *pending, u *Update, change Change, now int64) (next *ver
 		next, u.Delta, u.Dot, err = p.cell.Put(m, version.Write{Tombstone: true, Context: change.Context})
 	case Incr:
 		next, u.Delta, u.Number, err = p.cell.Increment(m, change.By)
-		u.Dot = version.Dot{Actor: r.actor, Counter: countOf(next, r.actor)}
+		u.Dot = version.Dot{Actor: g.actor, Counter: countOf(next, g.actor)}
 	default:
 		err = ErrBadChange
 	}
@@ -157,18 +208,36 @@ func countOf(c *version.Cell, a version.Actor) uint64 {
 	return 0
 }
 
-// store hands what is dirty to the store as one batch.
+// store hands what is dirty to the store as one batch, with what it makes of
+// the leaves; these are seen once the store has it.
 func (g *group) store(sync bool) (storage.Commit, error) {
 	b := g.r.store.NewBatch()
 	for i := range g.pending {
-		if p := &g.pending[i]; p.dirty {
+		switch p := &g.pending[i]; {
+		case !p.dirty:
+			continue
+		case p.cell == nil:
+			b.Delete(p.key.row)
+		default:
 			b.Set(p.key.row, p.cell.Bytes())
 		}
+		if p := &g.pending[i]; p.owner == nil {
+			g.leaves.move(p.key.row, p.slot, p.stored, p.cell)
+		}
+	}
+	g.journal.write(&g.leaves, b)
+	if g.marked {
+		b.SetMeta(metaFull, g.r.hints.marks())
 	}
 	for slot, floor := range g.floors {
 		b.SetFloor(slot, floor)
 	}
-	return g.r.store.Apply(b, sync)
+	c, err := g.r.store.Apply(b, sync)
+	if err == nil {
+		g.journal.stored(&g.leaves, &g.r.journal)
+	}
+	g.leaves.drop() // what was refused
+	return c, err
 }
 
 // shut closes the gates of all rows: stored says that the pending cells are
@@ -176,6 +245,9 @@ func (g *group) store(sync bool) (storage.Commit, error) {
 func (g *group) shut(stored bool) {
 	for i := range g.pending {
 		p := &g.pending[i]
+		if p.owner != nil && p.dirty {
+			g.settle(p, stored)
+		}
 		g.r.cache.shut(p.key, p.cell, stored && p.learn)
 	}
 }

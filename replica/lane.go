@@ -17,6 +17,7 @@ type lane struct {
 	flights chan flight // to the syncer, in order
 	free    chan []work // slices on their way back from it
 	group   group       // the run goroutine's own
+	writer  writer      // of the journal of leaves; likewise
 	counts  laneCounts
 }
 
@@ -34,7 +35,8 @@ type laneCounts struct {
 func newLane(r *Replica) *lane {
 	l := &lane{r: r, flights: make(chan flight, maxFlights), free: make(chan []work, maxFlights)}
 	l.queue.init()
-	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64)}
+	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64),
+		leaves: changes{leaves: r.leaves}, journal: &l.writer}
 	return l
 }
 
@@ -70,23 +72,33 @@ func (l *lane) recycle(works []work) {
 func (l *lane) process(works []work) {
 	g := &l.group
 	defer g.reset()
-	now := l.r.now()
+	for i := range works {
+		if w := &works[i]; w.visit != nil {
+			w.visit(l, nil)
+			*w = work{} // it has been answered
+		}
+	}
+	g.begin()
 	for i := range works {
 		w := &works[i]
 		if w.update != nil {
 			for n := range w.ops {
-				g.update(&w.update.Ops[w.at(n)], now)
+				g.update(&w.update.Ops[w.at(n)])
 			}
 			l.counts.updates.Add(uint64(w.ops))
 			continue
 		}
+		if w.task == nil {
+			continue
+		}
 		for n := range w.ops {
-			at := w.at(n)
-			if err := g.apply(w.apply.keys[at], &w.apply.Cells[at]); err != nil {
+			if err := w.task.run(g, w.at(n)); err != nil {
 				w.err = err
 			}
 		}
-		l.counts.applies.Add(uint64(w.ops))
+		if _, ok := w.task.(*ApplyBatch); ok {
+			l.counts.applies.Add(uint64(w.ops))
+		}
 	}
 	l.counts.groups.Add(1)
 	l.commit(works)
@@ -97,7 +109,7 @@ func (l *lane) process(works []work) {
 func (l *lane) commit(works []work) {
 	g, f := &l.group, flight{works: works}
 	var failed error
-	if g.dirty > 0 {
+	if g.dirty > 0 || g.marked {
 		var err error
 		f.synced = l.r.durability == storage.Always || l.r.durability == storage.One && g.updated
 		if f.commit, err = g.store(f.synced); err != nil {

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -33,27 +34,36 @@ type Options struct {
 	// ClockMax and MaxSiblings bound client writes, never merges: pairs kept
 	// in a vector clock and versions in a cell. 0: the defaults; < 0: no bound.
 	ClockMax, MaxSiblings int
-	Logger                *slog.Logger // nil: discard
+	// HintLimit bounds the hints for one owner, in bytes; 0: DefaultHintLimit;
+	// < 0: no bound.
+	HintLimit int64
+	Logger    *slog.Logger // nil: discard
 }
 
 // Replica is this node's replica. Its methods may be used concurrently.
 type Replica struct {
 	store       *storage.Store
-	actor       version.Actor
 	durability  storage.Durability
 	clock       *version.Clock
 	now         func() int64 // Unix ms
 	clockMax    int
 	maxSiblings int
 	log         *slog.Logger
+	unfit       error // why New has failed
 
-	cache *cache
-	lanes []*lane
-	point pool // reads and applies that need the disk
-	bulk  pool // scans and counts
+	hints   hints
+	probes  probes
+	cache   *cache
+	leaves  *leaves
+	journal journal
+	reads   readTimes
+	lanes   []*lane
+	point   pool // reads and applies that need the disk
+	bulk    pool // scans and counts
 }
 
-// New returns a replica over o.Store. It takes work at once; Run does it.
+// New returns a replica over o.Store, having loaded what it keeps in memory. It
+// takes work at once; Run does it.
 func New(o Options) *Replica {
 	if o.Clock == nil {
 		o.Clock = version.NewClock(o.Now)
@@ -69,7 +79,6 @@ func New(o Options) *Replica {
 	}
 	r := &Replica{
 		store:       o.Store,
-		actor:       o.Store.Actor(),
 		durability:  o.Store.Durability(),
 		clock:       o.Clock,
 		now:         o.Clock.WallMillis,
@@ -77,6 +86,8 @@ func New(o Options) *Replica {
 		maxSiblings: bound(o.MaxSiblings, DefaultMaxSiblings),
 		log:         o.Logger,
 		cache:       newCache(o.CacheBytes),
+		leaves:      &leaves{began: time.Now()},
+		journal:     journal{due: make(chan struct{}, 1)},
 	}
 	if o.Now != nil {
 		r.now = func() int64 { return o.Now().UnixMilli() }
@@ -86,12 +97,16 @@ func New(o Options) *Replica {
 	}
 	r.point.init()
 	r.bulk.init()
+	r.hints.init(bound(o.HintLimit, DefaultHintLimit))
+	if err := errors.Join(r.loadLeaves(context.Background()), r.loadHints()); err != nil {
+		r.unfit = fmt.Errorf("loading what is kept of the cells: %w", err)
+	}
 	return r
 }
 
 // bound reads an option of which 0 means the default and less means none,
 // which package version writes as 0.
-func bound(n, byDefault int) int {
+func bound[N int | int64](n, byDefault N) N {
 	if n == 0 {
 		n = byDefault
 	}
@@ -99,8 +114,13 @@ func bound(n, byDefault int) int {
 }
 
 // Run does the work until ctx ends. Then it refuses what comes with ErrClosed,
-// finishes what it has been given, and returns nil.
+// finishes what it has been given, and returns nil. If New could not read the
+// store, Run refuses everything and returns why at once.
 func (r *Replica) Run(ctx context.Context) error {
+	if r.unfit != nil {
+		r.refuseAll()
+		return r.unfit
+	}
 	var lanes, workers sync.WaitGroup
 	for _, l := range r.lanes {
 		lanes.Go(l.run)
@@ -112,6 +132,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	for range bulkWorkers {
 		workers.Go(func() { r.bulk.work(ctx) })
 	}
+	workers.Go(func() { r.keepLeaves(ctx) })
 	<-ctx.Done()
 	r.point.close()
 	r.bulk.close()
@@ -123,27 +144,39 @@ func (r *Replica) Run(ctx context.Context) error {
 	return nil
 }
 
-// Get returns the cell as this replica holds it, nil if it was never written.
-func (r *Replica) Get(k Key) (*version.Cell, error) {
+// refuseAll ends the queues without doing any work.
+func (r *Replica) refuseAll() {
+	r.point.close()
+	r.bulk.close()
+	for _, l := range r.lanes {
+		l.queue.close()
+		for works := l.queue.take(nil); len(works) > 0; works = l.queue.take(nil) {
+			l.refuse(works, r.unfit)
+		}
+	}
+}
+
+// Get returns the cell as this replica holds it, nil if it was never written,
+// or was dropped.
+func (r *Replica) Get(k Key) (*version.Cell, error) { return r.get(nil, k) }
+
+// get is Get for o nil, else it returns the hint for o.
+func (r *Replica) get(o *hintOwner, k Key) (*version.Cell, error) {
 	var room [128]byte
-	key := r.cache.key(storage.AppendRow(room[:0], k.Slot, k.Key, k.Field))
+	key := r.cache.key(o.appendRow(room[:0], &k))
 	cell, ok, ticket := r.cache.get(key)
 	if ok {
 		return cell, nil
 	}
 	// The row is built anew: the store would move room to the heap for hits too.
-	return r.fetch(rowKey{row: storage.AppendRow(nil, k.Slot, k.Key, k.Field), hash: key.hash}, ticket)
+	return r.fetch(rowKey{row: o.appendRow(nil, &k), hash: key.hash}, ticket)
 }
 
-// Held returns what this replica knows of the cell: its own, merged with the
-// hints that it keeps of it.
-func (r *Replica) Held(k Key) (*version.Cell, error) { return r.Get(k) }
-
-// cached is Get without the store; ok is false for a cell not in the cache.
-func (r *Replica) cached(k Key) (cell *version.Cell, ok bool, err error) {
+// hit is get without the store; ok is false for what is not in the cache.
+func (r *Replica) hit(o *hintOwner, k Key) (cell *version.Cell, ok bool) {
 	var room [128]byte
-	cell, ok, _ = r.cache.get(r.cache.key(storage.AppendRow(room[:0], k.Slot, k.Key, k.Field)))
-	return cell, ok, nil
+	cell, ok, _ = r.cache.get(r.cache.key(o.appendRow(room[:0], &k)))
+	return cell, ok
 }
 
 // fetch reads a row that is not in the cache, and puts it there.
@@ -156,7 +189,10 @@ func (r *Replica) fetch(key rowKey, ticket uint32) (*version.Cell, error) {
 }
 
 func (r *Replica) read(row []byte) (*version.Cell, error) {
+	begin := r.Uptime()
 	b, err := r.store.Get(row)
+	end := r.Uptime()
+	r.reads.add(end, end-begin)
 	if err != nil {
 		return nil, fmt.Errorf("reading a cell: %w", err)
 	}
@@ -176,10 +212,11 @@ func (r *Replica) warm(key rowKey) {
 	}
 }
 
-// rowKey appends k's row to *rows, which backs it.
-func (r *Replica) rowKey(rows *[]byte, k *Key) rowKey {
+// rowKey appends the row of k's cell, or of its hint for o, to *rows, which
+// backs it.
+func (r *Replica) rowKey(rows *[]byte, o *hintOwner, k *Key) rowKey {
 	at := len(*rows)
-	*rows = storage.AppendRow(*rows, k.Slot, k.Key, k.Field)
+	*rows = o.appendRow(*rows, k)
 	return r.cache.key((*rows)[at:len(*rows):len(*rows)])
 }
 
@@ -193,42 +230,64 @@ func (r *Replica) Update(b *UpdateBatch) {
 	b.rows = b.rows[:0]
 	for i := range b.Ops {
 		u := &b.Ops[i]
-		u.row = r.rowKey(&b.rows, &u.Key)
+		u.row = r.rowKey(&b.rows, nil, &u.Key)
 		r.warm(u.row)
 		w.bytes += opBytes + len(u.row.row) + len(u.Change.Value)
 	}
 	r.enqueue(w)
 }
 
-// Apply queues b. It blocks only while the queue is full. Once Run is over,
-// b is refused with ErrClosed, on the caller's goroutine.
+// Apply queues b. It blocks only while the queue is full. Once Run is over, b
+// is refused with ErrClosed, and hints beyond their bound with ErrHintsFull, on
+// the caller's goroutine.
 func (r *Replica) Apply(b *ApplyBatch) {
-	w, cold := r.prepareApply(b)
-	if cold {
-		r.warmApply(b)
+	w, cold, err := r.prepareApply(b)
+	if err != nil {
+		b.end(err)
+		return
 	}
-	r.enqueue(w)
+	r.submit(w, cold, b.keys)
 }
 
 // prepareApply also reports whether some cell has to be read from the store.
-func (r *Replica) prepareApply(b *ApplyBatch) (w work, cold bool) {
-	w = work{apply: b, ops: len(b.Cells)}
-	b.rows, b.keys = b.rows[:0], b.keys[:0]
-	for i := range b.Cells {
-		kc := &b.Cells[i]
-		key := r.rowKey(&b.rows, &kc.Key)
-		b.keys = append(b.keys, key)
-		ok, _ := r.cache.peek(key)
-		cold = cold || !ok
-		w.bytes += opBytes + len(key.row) + len(kc.Cell.Bytes())
+func (r *Replica) prepareApply(b *ApplyBatch) (w work, cold bool, err error) {
+	b.owner = nil
+	if b.For != "" {
+		if b.owner, err = r.admitHints(b.For, b.Must); err != nil {
+			return w, false, err
+		}
 	}
-	return w, cold
+	w = work{task: b, ops: len(b.Cells)}
+	w.bytes, cold = r.place(&b.places, b.owner, len(b.Cells), func(n int) *Key { return &b.Cells[n].Key })
+	for i := range b.Cells {
+		w.bytes += len(b.Cells[i].Cell.Bytes())
+	}
+	return w, cold, nil
 }
 
-func (r *Replica) warmApply(b *ApplyBatch) {
-	for _, key := range b.keys {
-		r.warm(key)
+// place fills in the rows of the cells that n keys name, or of their hints for
+// o. It returns the bytes that this takes in a queue, and whether some cell has
+// to be read from the store.
+func (r *Replica) place(p *places, o *hintOwner, n int, key func(int) *Key) (bytes int, cold bool) {
+	p.rows, p.keys = p.rows[:0], p.keys[:0]
+	for i := range n {
+		k := r.rowKey(&p.rows, o, key(i))
+		p.keys = append(p.keys, k)
+		ok, _ := r.cache.peek(k)
+		cold = cold || !ok
+		bytes += opBytes + len(k.row)
 	}
+	return bytes, cold
+}
+
+// submit queues w once its cells are in the cache.
+func (r *Replica) submit(w work, cold bool, keys []rowKey) {
+	if cold {
+		for _, key := range keys {
+			r.warm(key)
+		}
+	}
+	r.enqueue(w)
 }
 
 // enqueue hands w to its lane, or each share of it to its own.
@@ -267,7 +326,7 @@ func (r *Replica) laneOf(w *work, n int) int {
 	case w.update != nil:
 		return int(w.update.Ops[n].Key.Slot) % len(r.lanes)
 	}
-	return int(w.apply.Cells[n].Key.Slot) % len(r.lanes)
+	return int(w.task.slot(n)) % len(r.lanes)
 }
 
 func (r *Replica) push(lane int, w work) {

@@ -123,7 +123,7 @@ func TestOutcomes(t *testing.T) {
 			last := map[int]*version.Cell{}
 			for i := range ops {
 				u, k := &ops[i], keys[i]
-				if u.Err != nil || u.Dot.IsZero() || u.Dot.Actor != g.actor {
+				if u.Err != nil || u.Dot.IsZero() || u.Dot.Actor != g.store.Actor() {
 					t.Fatalf("operation %d: dot %v, error %v", i, u.Dot, u.Err)
 				}
 				if u.Change.Kind == Put {
@@ -294,7 +294,7 @@ func TestCoherence(t *testing.T) {
 				default:
 				}
 				k := rng.IntN(keys)
-				n := g.get(keyOf(k)).Highest(g.actor)
+				n := g.get(keyOf(k)).Highest(g.store.Actor())
 				if n < high[k] {
 					t.Errorf("key %d went back from %d to %d", k, high[k], n)
 				}

@@ -17,27 +17,38 @@ const maxPageBytes = 4 << 20
 // one moment; successive ones need not be of the same.
 func (r *Replica) Scan(ctx context.Context, s ScanRequest) (Page, error) {
 	from, to := rowRange(s.First, s.Last)
-	if after := append(bytes.Clone(s.After), 0); len(s.After) > 0 && bytes.Compare(after, from) > 0 {
-		from = after // the least row beyond s.After
+	return r.page(ctx, from, to, s.After, s.Limit, s.Stripped)
+}
+
+// Hints returns one page of the cells that are kept for owner, as Scan does.
+func (r *Replica) Hints(ctx context.Context, owner string, after []byte, limit int) (Page, error) {
+	from, to := storage.HintRows(owner)
+	return r.page(ctx, from, to, after, limit, false)
+}
+
+// page returns cells of the rows in [from, to), beyond after.
+func (r *Replica) page(ctx context.Context, from, to, after []byte, limit int, stripped bool) (Page, error) {
+	if next := append(bytes.Clone(after), 0); len(after) > 0 && bytes.Compare(next, from) > 0 {
+		from = next // the least row beyond after
 	}
-	limit := s.Limit
 	if limit <= 0 || limit > MaxPage {
 		limit = MaxPage
 	}
 	var p Page
+	var last []byte
 	size := 0
 	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
 		if len(p.Cells) == limit || size >= maxPageBytes {
-			last := &p.Cells[len(p.Cells)-1].Key
-			p.Next = storage.AppendRow(nil, last.Slot, last.Key, last.Field)
+			p.Next = last
 			return false, nil
 		}
-		kc, err := scanned(row, value, s.Stripped)
+		kc, err := scanned(row, value, stripped)
 		if err != nil {
 			return false, err
 		}
 		p.Cells = append(p.Cells, kc)
 		size += len(row) + len(kc.Cell.Bytes())
+		last = append(last[:0], row...)
 		return true, nil
 	})
 	if err != nil {
@@ -54,6 +65,9 @@ func rowRange(first, last uint16) (from, to []byte) {
 // scanned makes a cell of a row that is only lent.
 func scanned(row, value []byte, stripped bool) (KeyedCell, error) {
 	slot, key, field, err := storage.ParseRow(row)
+	if err != nil {
+		_, slot, key, field, err = storage.ParseHintRow(row)
+	}
 	if err != nil {
 		return KeyedCell{}, fmt.Errorf("scanning cells: %w", err)
 	}

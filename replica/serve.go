@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/storage"
@@ -24,18 +25,31 @@ type answerer interface {
 // is answered at once, everything else by the pools and the lanes. If those
 // are full the reader does the work itself, or waits for a lane, which holds
 // up the peer that sent too much and nobody else.
-func (r *Replica) Serve(req *peer.Request) bool { return r.serve(req.Kind, req.Body, req) }
+func (r *Replica) Serve(req *peer.Request) bool {
+	return r.serve(req.Kind, req.Body, req.Sent, req)
+}
 
-func (r *Replica) serve(kind uint8, body []byte, a answerer) bool {
+// serve is Serve of a request whose sender's clock said sent.
+func (r *Replica) serve(kind uint8, body []byte, sent version.Timestamp, a answerer) bool {
 	switch kind {
-	case KindApply:
-		r.serveApply(body, a)
+	case KindApply, KindHint:
+		r.serveApply(kind, body, sent, a)
 	case KindRead:
 		r.serveRead(body, a)
 	case KindScan:
 		r.serveScan(body, a)
 	case KindCount:
 		r.serveCount(body, a)
+	case KindHashes:
+		r.serveHashes(body, a)
+	case KindList:
+		r.serveList(body, a)
+	case KindInspect:
+		r.serveInspect(body, a)
+	case KindCollect:
+		r.serveCollect(body, a)
+	case KindProbe:
+		r.serveProbe(a)
 	default:
 		return false
 	}
@@ -50,35 +64,72 @@ func (r *Replica) fail(a answerer, err error) {
 		r.log.Warn("a peer's request cannot be read", "err", err)
 	case errors.Is(err, storage.ErrDiskFull):
 		code = CodeRefused
+	case errors.Is(err, errOverloaded):
+		code = CodeOverloaded
+	case errors.Is(err, ErrHintsFull):
+		code = CodeHintsFull
 	case errors.Is(err, ErrClosed), errors.Is(err, storage.ErrClosed), errors.Is(err, context.Canceled):
 		code = CodeClosed
 	}
 	a.Fail(code, err.Error())
 }
 
-func (r *Replica) serveApply(body []byte, a answerer) {
-	cells, err := DecodeApply(body)
+// MaxMessageAge is how old, by the sender's clock, cells may be that a peer
+// sends. OpLifetime is how long cells that were read live in memory before they
+// are sent. So what a replica has dropped cannot come back from a queue, or from
+// a process that was frozen, once both are over (law 7).
+const (
+	MaxMessageAge = 5 * time.Second
+	OpLifetime    = 5 * time.Second
+)
+
+// stale reports whether a message is too old to be taken in.
+func (r *Replica) stale(sent version.Timestamp) bool {
+	return r.clock.Now().Millis()-sent.Millis() > MaxMessageAge.Milliseconds()
+}
+
+func (r *Replica) serveApply(kind uint8, body []byte, sent version.Timestamp, a answerer) {
+	if r.stale(sent) {
+		a.Fail(CodeStale, "the message was sent too long ago")
+		return
+	}
+	var err error
+	b := &ApplyBatch{Done: r.answer(a)}
+	if kind == KindHint {
+		b.For, b.Must, b.Cells, err = DecodeHint(body)
+	} else {
+		b.Cells, err = DecodeApply(body)
+	}
 	if err != nil {
 		r.fail(a, err)
 		return
 	}
-	b := &ApplyBatch{Cells: cells, Done: func(err error) {
+	w, cold, err := r.prepareApply(b)
+	if err != nil {
+		r.fail(a, err)
+		return
+	}
+	r.admit(w, cold, b.keys)
+}
+
+// answer returns what ends a request whose answer is empty.
+func (r *Replica) answer(a answerer) func(error) {
+	return func(err error) {
 		if err != nil {
 			r.fail(a, err)
 			return
 		}
 		a.Reply(nil)
-	}}
-	// Cells that are not cached have to be read before they can be merged:
-	// elsewhere, if there is room.
-	w, cold := r.prepareApply(b)
-	if cold && r.point.try(func(context.Context) { r.warmApply(b); r.enqueue(w) }) {
+	}
+}
+
+// admit is submit on a connection's reader. Cells that are not cached have to
+// be read before they can be worked on: elsewhere, if there is room.
+func (r *Replica) admit(w work, cold bool, keys []rowKey) {
+	if cold && r.point.try(func(context.Context) { r.submit(w, true, keys) }) {
 		return
 	}
-	if cold {
-		r.warmApply(b)
-	}
-	r.enqueue(w)
+	r.submit(w, cold, keys)
 }
 
 // maxAnswerBytes bounds the answer to a KindRead request; the cell that
@@ -96,15 +147,15 @@ func (r *Replica) serveRead(body []byte, a answerer) {
 		return
 	}
 	body = bytes.Clone(body)
-	job := func(context.Context) { r.answerRead(body, a, r.held) }
+	job := func(context.Context) { r.answerRead(body, a, r.known) }
 	if !r.point.try(job) {
 		job(nil)
 	}
 }
 
-// held is Get in the form of Cached.
-func (r *Replica) held(k Key) (*version.Cell, bool, error) {
-	cell, err := r.Get(k)
+// known is Held in the form of cached.
+func (r *Replica) known(k Key) (*version.Cell, bool, error) {
+	cell, err := r.Held(k)
 	return cell, true, err
 }
 
@@ -184,6 +235,40 @@ func (r *Replica) serveCount(body []byte, a answerer) {
 			return
 		}
 		a.Reply(AppendCounted(nil, n))
+	})
+}
+
+func (r *Replica) serveHashes(body []byte, a answerer) {
+	ranges, deep, err := DecodeHashes(body)
+	if err != nil {
+		r.fail(a, err)
+		return
+	}
+	hashes := make([]uint64, 0, len(ranges))
+	for _, s := range ranges {
+		if !deep {
+			hashes = append(hashes, r.RangeHash(s.First, s.Last))
+			continue
+		}
+		leaves := r.Leaves(s.First)
+		hashes = append(hashes, leaves[:]...)
+	}
+	a.Reply(AppendHashed(nil, hashes))
+}
+
+func (r *Replica) serveList(body []byte, a answerer) {
+	slot, leaves, after, limit, err := DecodeList(bytes.Clone(body))
+	if err != nil {
+		r.fail(a, err)
+		return
+	}
+	r.serveBulk(a, func(ctx context.Context) {
+		l, err := r.List(ctx, slot, leaves, after, limit)
+		if err != nil {
+			r.fail(a, err)
+			return
+		}
+		a.Reply(AppendListing(nil, l))
 	})
 }
 

@@ -38,7 +38,7 @@ func (a answers) Fail(code peer.Code, text string) { a.ch <- answered{code: code
 // ask sends a request whose body is gone as soon as the handler has returned.
 func (g *rig) ask(kind uint8, body []byte) answered {
 	a := newAnswers()
-	if !g.serve(kind, body, a) {
+	if !g.serve(kind, body, g.clock.Now(), a) {
 		g.t.Fatalf("kind %d is not served", kind)
 	}
 	for i := range body {
@@ -121,13 +121,13 @@ func TestServeReadInline(t *testing.T) {
 		}
 		resume := g.pause(Options{})
 		a := newAnswers()
-		g.serve(KindRead, AppendRead(nil, []Ask{{Key: keyOf(1)}}, false), a)
+		g.serve(KindRead, AppendRead(nil, []Ask{{Key: keyOf(1)}}, false), 0, a)
 		if len(a.ch) != 0 || g.Stats().Jobs != 1 {
 			t.Error("a cold cell was read by the handler")
 		}
 		_ = g.get(keyOf(1))
 		a = newAnswers()
-		g.serve(KindRead, AppendRead(nil, []Ask{{Key: keyOf(1)}}, false), a)
+		g.serve(KindRead, AppendRead(nil, []Ask{{Key: keyOf(1)}}, false), 0, a)
 		if len(a.ch) != 1 {
 			t.Error("a hot cell was not answered at once")
 		}
@@ -266,7 +266,7 @@ func TestServeRefuses(t *testing.T) {
 				t.Errorf("%s: code %d %q, want %d", what, r.code, r.err, code)
 			}
 		}
-		for _, kind := range []uint8{KindApply, KindRead, KindScan, KindCount} {
+		for _, kind := range []uint8{KindApply, KindRead, KindScan, KindCount, KindHint, KindInspect, KindCollect} {
 			expect("garbage", g.ask(kind, []byte{9, 9, 9}), CodeMalformed)
 			expect("nothing", g.ask(kind, nil), CodeMalformed)
 		}
@@ -277,7 +277,7 @@ func TestServeRefuses(t *testing.T) {
 			t.Error("a damaged cell was applied")
 		}
 		for _, kind := range []uint8{0, KindExec, KindHistory, KindStatus, 255} {
-			if g.serve(kind, nil, newAnswers()) {
+			if g.serve(kind, nil, 0, newAnswers()) {
 				t.Errorf("kind %d is served", kind)
 			}
 		}

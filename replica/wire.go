@@ -131,6 +131,13 @@ func (r *reader) digest() uint64 {
 	return 0
 }
 
+func (r *reader) mask() uint16 {
+	if b := r.take(2); b != nil {
+		return binary.LittleEndian.Uint16(b)
+	}
+	return 0
+}
+
 func (r *reader) bytes() []byte {
 	n := r.uint()
 	if n > uint64(len(r.buf)) {

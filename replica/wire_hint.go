@@ -1,5 +1,10 @@
 package replica
 
+import (
+	"bytes"
+	"fmt"
+)
+
 // KindHint asks for cells to be kept for an owner that could not be reached.
 // The answer is empty, and comes when they are as durable as the mode asks of
 // a replica.
@@ -15,4 +20,24 @@ func AppendHint(dst []byte, owner string, must bool, cells []KeyedCell) []byte {
 	}
 	dst = appendBytes(append(dst, flags), []byte(owner))
 	return appendCells(dst, cells)
+}
+
+// DecodeHint reads a KindHint request. The cells do not alias body.
+func DecodeHint(body []byte) (owner string, must bool, cells []KeyedCell, err error) {
+	shared := len(body) <= maxSharedFrame
+	if shared {
+		body = bytes.Clone(body)
+	}
+	r := reader{buf: body}
+	flags := r.byte()
+	name := r.bytes()
+	r.check(flags&^flagMust == 0 && len(name) > 0 && len(name) <= maxOwnerName)
+	cells, err = r.cells(shared)
+	if err == nil {
+		err = r.end()
+	}
+	if err != nil {
+		return "", false, nil, fmt.Errorf("hints to keep: %w", err)
+	}
+	return string(name), flags == flagMust, cells, nil
 }

@@ -52,7 +52,11 @@ func AppendRead(dst []byte, asks []Ask, stripped bool) []byte {
 	if stripped {
 		flags = flagStripped
 	}
-	dst = binary.AppendUvarint(append(dst, flags), uint64(len(asks)))
+	return appendAsks(append(dst, flags), asks)
+}
+
+func appendAsks(dst []byte, asks []Ask) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(asks)))
 	for i := range asks {
 		dst = appendKey(dst, &asks[i].Key)
 		dst = binary.LittleEndian.AppendUint64(dst, asks[i].Digest)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -95,6 +96,60 @@ func TestApplyRoundTrip(t *testing.T) {
 	})
 }
 
+func TestHintRoundTrip(t *testing.T) {
+	type hint struct {
+		owner string
+		must  bool
+		cells []KeyedCell
+	}
+	decode := func(b []byte) (h hint, err error) {
+		h.owner, h.must, h.cells, err = DecodeHint(b)
+		return h, err
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		want := hint{
+			owner: rapid.StringN(1, 20, maxOwnerName).Draw(t, "owner"),
+			must:  rapid.Bool().Draw(t, "must"),
+			cells: []KeyedCell{{Key: drawKey(t), Cell: drawCell(t)}},
+		}
+		got := scribbled(t, AppendHint(nil, want.owner, want.must, want.cells), decode)
+		if got.owner != want.owner || got.must != want.must || !sameCells(got.cells, want.cells) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	})
+	for _, name := range []string{"", strings.Repeat("n", maxOwnerName+1)} {
+		if _, err := decode(AppendHint(nil, name, false, nil)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("an owner with a name of %d bytes: %v", len(name), err)
+		}
+	}
+}
+
+func TestCollectRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		asks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Ask {
+			return Ask{Key: drawKey(t), Digest: rapid.Uint64().Draw(t, "digest")}
+		}), 0, 8).Draw(t, "asks")
+		for _, body := range [][]byte{AppendInspect(nil, asks), AppendCollect(nil, asks)} {
+			got := scribbled(t, body, DecodeAsks)
+			if !slices.EqualFunc(got, asks, func(a, b Ask) bool { return a.Digest == b.Digest && sameKey(a.Key, b.Key) }) {
+				t.Fatalf("got %v, want %v", got, asks)
+			}
+		}
+		found := rapid.SliceOfN(rapid.Make[Inspected](), 0, 8).Draw(t, "found")
+		gone := rapid.SliceOfN(rapid.Bool(), 0, 8).Draw(t, "gone")
+		if got, err := DecodeInspected(AppendInspected(nil, found), len(found)); err != nil || !slices.Equal(got, found) {
+			t.Fatalf("got %v %v, want %v", got, err, found)
+		}
+		if got, err := DecodeCollected(AppendCollected(nil, gone), len(gone)); err != nil || !slices.Equal(got, gone) {
+			t.Fatalf("got %v %v, want %v", got, err, gone)
+		}
+		_, err := DecodeInspected(AppendInspected(nil, found), len(found)+1)
+		if _, other := DecodeCollected(AppendCollected(nil, gone), len(gone)+1); err == nil || other == nil {
+			t.Fatal("an answer to fewer asks")
+		}
+	})
+}
+
 func TestReadRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		asks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Ask {
@@ -178,6 +233,10 @@ func messages(t testing.TB) []message {
 		{"read", AppendRead(nil, []Ask{{Key: key}}, true), func(b []byte) error { _, _, err := DecodeRead(b); return err }},
 		{"answers", AppendAnswers(nil, []Answer{{Found, cell}}), func(b []byte) error { _, err := DecodeAnswers(nil, b, 1); return err }},
 		{"scan", AppendScan(nil, ScanRequest{Last: 9, Limit: 3, After: []byte("r")}), func(b []byte) error { _, err := DecodeScan(b); return err }},
+		{"hint", AppendHint(nil, "n1", true, cells), func(b []byte) error { _, _, _, err := DecodeHint(b); return err }},
+		{"asks", AppendCollect(nil, []Ask{{Key: key, Digest: 3}}), func(b []byte) error { _, err := DecodeAsks(b); return err }},
+		{"inspected", AppendInspected(nil, []Inspected{{Digest: 3, Dead: true, Recent: true}}), func(b []byte) error { _, err := DecodeInspected(b, 1); return err }},
+		{"collected", AppendCollected(nil, []bool{true, false}), func(b []byte) error { _, err := DecodeCollected(b, 2); return err }},
 		{"count", AppendCount(nil, 1, 2, 3), func(b []byte) error { _, _, _, err := DecodeCount(b); return err }},
 		{"counted", AppendCounted(nil, 300), func(b []byte) error { _, err := DecodeCounted(b); return err }},
 	}
@@ -218,6 +277,25 @@ func FuzzDecode(f *testing.F) {
 			again, err := DecodeApply(AppendApply(nil, cells))
 			if err != nil || !sameCells(again, cells) {
 				t.Fatalf("apply: %v %v, want %v", again, err, cells)
+			}
+		}
+		if owner, must, cells, err := DecodeHint(body); err == nil {
+			name, again, kept, err := DecodeHint(AppendHint(nil, owner, must, cells))
+			if err != nil || name != owner || again != must || !sameCells(kept, cells) {
+				t.Fatalf("hint: %q %v %v %v, want %q %v %v", name, again, kept, err, owner, must, cells)
+			}
+		}
+		if asks, err := DecodeAsks(body); err == nil {
+			if again, err := DecodeAsks(AppendCollect(nil, asks)); err != nil || len(again) != len(asks) {
+				t.Fatalf("asks: %v %v, want %v", again, err, asks)
+			}
+		}
+		for n := range 3 {
+			if found, err := DecodeInspected(body, n); err == nil && len(found) != n {
+				t.Fatalf("%d cells of %d inspected", len(found), n)
+			}
+			if gone, err := DecodeCollected(body, n); err == nil && len(gone) != n {
+				t.Fatalf("%d cells of %d collected", len(gone), n)
 			}
 		}
 		if page, err := DecodePage(body); err == nil {

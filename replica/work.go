@@ -6,16 +6,25 @@ import (
 	"github.com/dynaring/dynaring/storage/version"
 )
 
+// task is a batch of something else than updates. One that was split is run by
+// several lanes at once, each with operations of its own.
+type task interface {
+	slot(n int) uint16         // of the n-th operation
+	run(g *group, n int) error // carries it out; an error of it does not keep the others
+	end(err error)             // of the whole, once
+}
+
 // work is one batch, or the share of it that belongs to one lane. Exactly one
-// of update and apply is set.
+// of update, task and visit is set.
 type work struct {
 	update *UpdateBatch
-	apply  *ApplyBatch
-	share  []int32 // which of the batch's operations; nil: all
-	join   *join   // nil if this is the whole batch
+	task   task
+	visit  func(*lane, error) // called on the lane before its next group, or with what refused it
+	share  []int32            // which of the batch's operations; nil: all
+	join   *join              // nil if this is the whole batch
 	ops    int
 	bytes  int
-	err    error // of an apply: what kept one of its cells from being merged
+	err    error // of a task: what kept one of its operations from being carried out
 }
 
 // at returns the batch's index of w's n-th operation, n < w.ops.
@@ -69,10 +78,12 @@ func (w *work) refused(err error) {
 
 func (w *work) done(err error) {
 	switch {
+	case w.task != nil:
+		w.task.end(err)
 	case w.update != nil && w.update.Durable != nil:
 		w.update.Durable(err)
-	case w.apply != nil && w.apply.Done != nil:
-		w.apply.Done(err)
+	case w.visit != nil:
+		w.visit(nil, err)
 	}
 }
 
@@ -85,7 +96,7 @@ type join struct {
 	settling int   // lanes that have yet to settle it
 	stored   bool  // some lane has stored its share
 	refusal  error // the first lane's that has not
-	failure  error // the first failed sync, or unmergeable cell
+	failure  error // the first failed sync, or operation of a task
 }
 
 func newJoin(lanes int) *join { return &join{applying: lanes, settling: lanes} }

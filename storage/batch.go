@@ -47,6 +47,16 @@ func (b *Batch) Delete(row []byte) {
 	}
 }
 
+// SetMeta stores value under a name as [Store.PutMeta] does, with the batch.
+func (b *Batch) SetMeta(key string, value []byte) { b.Set(metaRow(key), value) }
+
+// DeleteRange removes all rows in [from, to).
+func (b *Batch) DeleteRange(from, to []byte) {
+	if b.fits(len(from) + len(to)) {
+		_ = b.p.DeleteRange(from, to, nil)
+	}
+}
+
 // SetFloor raises the floor of slot to counter; a floor never sinks. Batches
 // that raise the floor of the same slot have to be applied one after another.
 func (b *Batch) SetFloor(slot uint16, counter uint64) {

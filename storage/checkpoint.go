@@ -30,7 +30,7 @@ func (s *Store) checkpoint(dir string) error {
 	if err := s.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return err
 	}
-	if err := writeMarker(s.fs, dir, copiedFile, s.actor.String()); err != nil {
+	if err := writeMarker(s.fs, dir, copiedFile, s.Actor().String()); err != nil {
 		return err
 	}
 	return writeMarker(s.fs, dir, formatFile, formatLine()) // last: see Open

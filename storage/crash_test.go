@@ -327,3 +327,43 @@ func TestIncarnations(t *testing.T) {
 		t.Fatal("two directories, one actor")
 	}
 }
+
+// An incarnation that was handed out is never handed out again, whatever
+// crashes, and all of them are of one directory.
+func TestNextIncarnation(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, small(fs))
+	first := s.Actor()
+	var mu sync.Mutex
+	given := map[version.Actor]bool{first: true}
+	for crash := range 4 {
+		var raisers sync.WaitGroup
+		for range 4 {
+			raisers.Go(func() {
+				a, err := s.NextIncarnation()
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil || given[a] || a.ID != first.ID {
+					t.Errorf("%v was handed out (again: %v), %v", a, given[a], err)
+				}
+				given[a] = true
+			})
+		}
+		raisers.Wait()
+		highest := s.Actor()
+		crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+		closeStore(t, s)
+		if crash%2 == 0 {
+			fs = crashed
+		}
+		s = open(t, small(fs))
+		if a := s.Actor(); crash%2 == 0 && given[a] || crash%2 == 1 && a != highest {
+			t.Fatalf("after %v goes on as %v", highest, a)
+		}
+		given[s.Actor()] = true
+	}
+	closeStore(t, s)
+	if _, err := s.NextIncarnation(); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+}

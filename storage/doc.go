@@ -10,7 +10,8 @@
 //   - a batch is whole or absent, and what a crash takes is always a suffix of
 //     the applied batches, never one out of the middle ([Store.Apply]);
 //   - the actor under which a node mints its dots is never one that may have
-//     minted dots which the disk has forgotten ([Store.Actor]).
+//     minted dots which the disk has forgotten ([Store.Actor],
+//     [Store.NextIncarnation]).
 //
 // # What a crash can take
 //

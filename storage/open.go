@@ -140,7 +140,7 @@ func (s *Store) loadIdentity(stopped []byte) error {
 		s.fresh = !found
 		actor = version.Actor{ID: newActorID()}
 	case string(stopped) == actor.String():
-		s.actor = actor
+		s.setActor(actor)
 		return nil
 	default:
 		actor.Inc++
@@ -149,9 +149,15 @@ func (s *Store) loadIdentity(stopped []byte) error {
 	if err := s.writeIdentity(actor); err != nil {
 		return err
 	}
-	s.actor = actor
+	s.setActor(actor)
+	s.copied = copied
 	_, err = takeMarker(s.fs, s.dir, copiedFile)
 	return err
+}
+
+func (s *Store) setActor(a version.Actor) {
+	s.actorID = a.ID
+	s.incarnation.Store(a.Inc)
 }
 
 // readIdentity reads the actor that last opened the directory.

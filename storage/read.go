@@ -52,14 +52,19 @@ func (s *Store) Scan(ctx context.Context, from, to []byte, limit int, fn func(ro
 		return err
 	}
 	defer s.gate.leave()
-	if len(to) == 0 {
-		to = nil
-	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	it, err := s.db.NewIter(bounds(from, to))
 	if err != nil {
 		return err
 	}
 	return errors.Join(s.scan(ctx, it, limit, fn), it.Close())
+}
+
+// bounds are an iterator's over [from, to).
+func bounds(from, to []byte) *pebble.IterOptions {
+	if len(to) == 0 {
+		to = nil
+	}
+	return &pebble.IterOptions{LowerBound: from, UpperBound: to}
 }
 
 func (s *Store) scan(ctx context.Context, it *pebble.Iterator, limit int, fn func(row, value []byte) (bool, error)) error {

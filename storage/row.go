@@ -11,15 +11,19 @@ import (
 //
 //	'c' slot(2, big endian) key' field → a cell
 //	'f' slot(2, big endian)            → the slot's floor (8, big endian)
+//	'h' owner' slot(2) key' field      → a cell kept for another node
 //	'i'                                → the identity of the directory, one row
+//	'j', 'l'                           → see row_leaves.go
 //	'm' name                           → a named setting (PutMeta)
 //
-// where key' is the key with each 0x00 written as 0x00 0xff, closed by
-// 0x00 0x01. So rows sort by slot, then key, then field, a key's cells are
-// neighbours, and no key's row is a prefix of another key's.
+// where key' (owner' alike) is the key with each 0x00 written as 0x00 0xff,
+// closed by 0x00 0x01. So rows sort by slot, then key, then field, a key's
+// cells are neighbours, and no key's row is a prefix of another key's; hints
+// sort by owner before that.
 const (
 	kindCell     = 'c'
 	kindFloor    = 'f'
+	kindHint     = 'h'
 	kindIdentity = 'i'
 	kindMeta     = 'm'
 )
@@ -39,22 +43,45 @@ var ErrBadRow = errors.New("not a cell's row")
 // empty field it is also the lower bound of all rows of that key.
 func AppendRow(dst []byte, slot uint16, key, field []byte) []byte {
 	dst = append(dst, kindCell, byte(slot>>8), byte(slot))
+	return append(appendName(dst, key), field...)
+}
+
+// AppendHintRow appends the row of the cell (key, field) in slot that is kept
+// for owner to dst.
+func AppendHintRow(dst []byte, owner string, slot uint16, key, field []byte) []byte {
+	dst = appendName(append(dst, kindHint), []byte(owner))
+	dst = append(dst, byte(slot>>8), byte(slot))
+	return append(appendName(dst, key), field...)
+}
+
+// appendName appends a name so that it says itself where it ends.
+func appendName(dst, name []byte) []byte {
 	for {
-		i := bytes.IndexByte(key, escape)
+		i := bytes.IndexByte(name, escape)
 		if i < 0 {
-			break
+			return append(append(dst, name...), escape, terminator)
 		}
-		dst = append(append(dst, key[:i]...), escape, escaped00)
-		key = key[i+1:]
+		dst = append(append(dst, name[:i]...), escape, escaped00)
+		name = name[i+1:]
 	}
-	dst = append(append(dst, key...), escape, terminator)
-	return append(dst, field...)
 }
 
 // RowSlotStart appends the lower bound of the cells of slot to dst; with slot+1
 // it is their upper bound.
 func RowSlotStart(dst []byte, slot uint16) []byte {
 	return append(dst, kindCell, byte(slot>>8), byte(slot))
+}
+
+// HintRows returns the rows of all that is kept for owner, of every hint where
+// owner is empty: [from, to).
+func HintRows(owner string) (from, to []byte) {
+	if owner == "" {
+		return []byte{kindHint}, []byte{kindHint + 1}
+	}
+	from = appendName([]byte{kindHint}, []byte(owner))
+	to = append([]byte(nil), from...)
+	to[len(to)-1]++
+	return from, to
 }
 
 // ParseRow splits a cell's row. Key and field alias row where they can (a key
@@ -65,25 +92,49 @@ func ParseRow(row []byte) (slot uint16, key, field []byte, err error) {
 		return 0, nil, nil, fmt.Errorf("%w: %d bytes", ErrBadRow, len(row))
 	}
 	slot = binary.BigEndian.Uint16(row[1:])
-	rest := row[rowHeader:]
-	for {
+	key, field, err = cutName(row[rowHeader:])
+	return slot, key, field, err
+}
+
+// ParseHintRow splits a hint's row as ParseRow does a cell's: it accepts
+// exactly what AppendHintRow writes.
+func ParseHintRow(row []byte) (owner string, slot uint16, key, field []byte, err error) {
+	if len(row) == 0 || row[0] != kindHint {
+		return "", 0, nil, nil, fmt.Errorf("%w: %d bytes", ErrBadRow, len(row))
+	}
+	name, rest, err := cutName(row[1:])
+	if err == nil && len(rest) < 2 {
+		err = fmt.Errorf("%w: a hint without a slot", ErrBadRow)
+	}
+	if err != nil {
+		return "", 0, nil, nil, err
+	}
+	if key, field, err = cutName(rest[2:]); err != nil {
+		return "", 0, nil, nil, err
+	}
+	return string(name), binary.BigEndian.Uint16(rest), key, field, nil
+}
+
+// cutName splits what appendName wrote from what follows it.
+func cutName(row []byte) (name, rest []byte, err error) {
+	for rest = row; ; {
 		i := bytes.IndexByte(rest, escape)
 		if i < 0 || i+1 == len(rest) {
-			return 0, nil, nil, fmt.Errorf("%w: the key does not end", ErrBadRow)
+			return nil, nil, fmt.Errorf("%w: a name does not end", ErrBadRow)
 		}
 		switch rest[i+1] {
 		case terminator:
-			if key == nil {
-				key = rest[:i:i]
+			if name == nil {
+				name = rest[:i:i]
 			} else {
-				key = append(key, rest[:i]...)
+				name = append(name, rest[:i]...)
 			}
-			return slot, key, rest[i+2:], nil
+			return name, rest[i+2:], nil
 		case escaped00:
-			key = append(append(key, rest[:i]...), escape)
+			name = append(append(name, rest[:i]...), escape)
 			rest = rest[i+2:]
 		default:
-			return 0, nil, nil, fmt.Errorf("%w: 0x00 0x%02x inside the key", ErrBadRow, rest[i+1])
+			return nil, nil, fmt.Errorf("%w: 0x00 0x%02x inside a name", ErrBadRow, rest[i+1])
 		}
 	}
 }

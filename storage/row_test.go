@@ -2,8 +2,10 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -76,6 +78,33 @@ func TestRowRanges(t *testing.T) {
 	})
 }
 
+// Hints sort by owner, then as cells do; an owner's lie in its range, all of
+// them in that of no owner, and no cell does.
+func TestHintRows(t *testing.T) {
+	owners := rapid.StringOfN(rapid.SampledFrom([]rune{0, 1, 'n', '1'}), 1, 3, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawName(t, "a"), drawName(t, "b")
+		forA, forB := owners.Draw(t, "owner a"), owners.Draw(t, "owner b")
+		row := AppendHintRow([]byte("before"), forA, a.slot, a.key, a.field)[len("before"):]
+		other := AppendHintRow(nil, forB, b.slot, b.key, b.field)
+		want := cmp.Or(strings.Compare(forA, forB), min(1, max(-1, a.compare(b))))
+		if got := bytes.Compare(row, other); got != want {
+			t.Fatalf("hints of %v for %q and %v for %q compare as %d, want %d", a, forA, b, forB, got, want)
+		}
+		owner, slot, key, field, err := ParseHintRow(row)
+		if err != nil || owner != forA || slot != a.slot || !bytes.Equal(key, a.key) || !bytes.Equal(field, a.field) {
+			t.Fatalf("%v for %q came back as %d %q %q for %q, %v", a, forA, slot, key, field, owner, err)
+		}
+		within := func(row []byte, owner string) bool {
+			from, to := HintRows(owner)
+			return bytes.Compare(row, from) >= 0 && bytes.Compare(row, to) < 0
+		}
+		if within(row, forB) != (forA == forB) || !within(row, "") || within(a.row(), "") {
+			t.Fatalf("hint of %v for %q, rows of %q", a, forA, forB)
+		}
+	})
+}
+
 // What is parsed is left alone by later appends to the parts.
 func TestParseRowDoesNotShareCapacity(t *testing.T) {
 	row := AppendRow(nil, 7, []byte("key"), []byte("field"))
@@ -97,14 +126,21 @@ func TestParseRowAllocatesNothing(t *testing.T) {
 	}
 }
 
-// ParseRow accepts exactly what AppendRow writes.
+// ParseRow and ParseHintRow accept exactly what is written.
 func FuzzParseRow(f *testing.F) {
 	f.Add(AppendRow(nil, 12182, []byte("foo"), nil))
 	f.Add(AppendRow(nil, 0, []byte{0, 0xff, 0, 1}, []byte{0, 1, 0xff}))
 	f.Add([]byte{kindCell, 0, 0, 'k', 0})
 	f.Add([]byte{kindCell, 0, 0, 0, 2})
 	f.Add([]byte{kindMeta})
+	f.Add(AppendHintRow(nil, "n1", 12182, []byte("foo"), []byte("f")))
+	f.Add([]byte{kindHint, 'n', 0, 1, 0})
 	f.Fuzz(func(t *testing.T, row []byte) {
+		if owner, slot, key, field, err := ParseHintRow(row); err == nil {
+			if again := AppendHintRow(nil, owner, slot, key, field); !bytes.Equal(again, row) {
+				t.Fatalf("%x was accepted, but is written as %x", row, again)
+			}
+		}
 		slot, key, field, err := ParseRow(row)
 		if err != nil {
 			if !errors.Is(err, ErrBadRow) {

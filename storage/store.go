@@ -37,8 +37,11 @@ type Store struct {
 	space space
 	gate  gate
 
-	actor version.Actor
-	fresh bool
+	actorID     uint64
+	incarnation atomic.Uint32 // as on disk
+	raising     chan struct{} // holds a token while an incarnation is on its way to the disk
+	fresh       bool
+	copied      bool
 
 	unsynced atomic.Bool // something was applied without a sync since the last one
 	stalls   stallCounter
@@ -52,6 +55,7 @@ func newStore(o Options) *Store {
 	s.fault.dir, s.fault.logger, s.fault.onFatal = o.Dir, o.Logger, o.OnFatal
 	s.space.fs, s.space.dir, s.space.need, s.space.logger = o.FS, o.Dir, o.MinFreeBytes, o.Logger
 	s.gate.empty = make(chan struct{})
+	s.raising = make(chan struct{}, 1)
 	s.guard = &guardFS{FS: o.FS, dir: o.Dir, fault: &s.fault, space: &s.space, shadow: vfs.NewMem()}
 	s.guard.impatient.Store(true) // until it is open
 	s.batches.New = func() any { return new(Batch) }
@@ -71,7 +75,7 @@ func (s *Store) Close() error {
 		err = fault
 	}
 	if err == nil {
-		err = writeMarker(s.fs, s.dir, cleanFile, s.actor.String())
+		err = writeMarker(s.fs, s.dir, cleanFile, s.Actor().String())
 	}
 	if err := errors.Join(err, s.lock.Close()); err != nil {
 		return fmt.Errorf("closing data directory %s: %w", s.dir, err)
@@ -114,18 +118,58 @@ func (s *Store) Sync() error {
 	if !s.unsynced.Swap(false) {
 		return nil
 	}
+	return s.syncLog()
+}
+
+// syncLog puts everything that has been applied on disk.
+func (s *Store) syncLog() error {
 	if err := s.db.LogData(nil, pebble.Sync); err != nil {
 		return s.fault.set("sync", err)
 	}
 	return s.fault.err()
 }
 
-// Actor is the actor under which dots are minted until the store is closed: the
-// directory's random id and the number of its unclean stops.
-func (s *Store) Actor() version.Actor { return s.actor }
+// Probe answers when the disk has synced something written for it alone: how
+// long that takes tells a disk that is slow or hangs.
+func (s *Store) Probe() error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	return s.syncLog()
+}
+
+// Actor is the actor under which dots are minted now: the directory's random id
+// and its incarnation, which counts unclean stops and calls of NextIncarnation.
+func (s *Store) Actor() version.Actor {
+	return version.Actor{ID: s.actorID, Inc: s.incarnation.Load()}
+}
+
+// NextIncarnation raises the incarnation of the directory's actor, durably, and
+// returns the actor that Actor answers from then on: for when this replica can
+// no longer tell how far the counters of the present one have come (law 3).
+func (s *Store) NextIncarnation() (version.Actor, error) {
+	if err := s.begin(); err != nil {
+		return version.Actor{}, err
+	}
+	defer s.gate.leave()
+	s.raising <- struct{}{} // two at once could reach the disk in the wrong order
+	defer func() { <-s.raising }()
+	next := s.Actor()
+	next.Inc++
+	if err := s.writeIdentity(next); err != nil {
+		return version.Actor{}, s.fault.set("store the incarnation", err)
+	}
+	s.incarnation.Store(next.Inc)
+	return next, nil
+}
 
 // Fresh reports whether the directory was made by this Open.
 func (s *Store) Fresh() bool { return s.fresh }
+
+// Copied reports whether this Open found a checkpoint's copy: what it holds is
+// of the moment of the checkpoint.
+func (s *Store) Copied() bool { return s.copied }
 
 // Durability returns the mode that the store was opened with.
 func (s *Store) Durability() Durability { return s.durability }

@@ -312,9 +312,15 @@ func TestCheckpoint(t *testing.T) {
 	if c.Actor().ID == s.Actor().ID || c.Actor().Inc != 0 || c.Fresh() {
 		t.Fatalf("original %v, copy %v, fresh %v", s.Actor(), c.Actor(), c.Fresh())
 	}
+	if !c.Copied() || s.Copied() {
+		t.Fatalf("copied: the copy %v, its original %v", c.Copied(), s.Copied())
+	}
 	actor := c.Actor()
 	closeStore(t, c)
 	c = opened(t, o)
+	if c.Copied() {
+		t.Fatal("a copy that has been opened before still counts as one")
+	}
 	if c.Actor() != actor {
 		t.Fatalf("the copy's actor went from %v to %v", actor, c.Actor())
 	}

@@ -1,6 +1,10 @@
 package peer
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/dynaring/dynaring/storage/version"
+)
 
 // This file is the dialling end of a link: it sends requests and is told how
 // they ended.
@@ -13,11 +17,11 @@ type Reply struct {
 
 // call sends a request and keeps done until it is answered. It returns an
 // error, and forgets done, when the request certainly is not sent.
-func (l *link) call(kind uint8, body []byte, now, deadline int64, done func(Reply)) error {
+func (l *link) call(kind uint8, body []byte, stamp version.Timestamp, now, deadline int64, done func(Reply)) error {
 	if len(body) > l.opt.maxBody() {
 		return ErrTooLarge
 	}
-	f := frame{typ: frameRequest, kind: kind, clock: l.stamp(), body: body}
+	f := frame{typ: frameRequest, kind: kind, clock: stamp, body: body}
 	l.mu.Lock()
 	switch {
 	case l.mu.err != nil || l.mu.draining:

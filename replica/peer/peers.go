@@ -111,6 +111,10 @@ func (p *Peers) Call(to string, class Class, kind uint8, body []byte, deadline t
 		done(Reply{Err: ErrUnreachable})
 		return
 	}
+	// The stamp comes before the look at the deadline: a process that is frozen
+	// between the two sends nothing, or an old stamp, never old data under a
+	// fresh one.
+	stamp := l.stamp()
 	now := p.now()
 	until := now + int64(maxWait)
 	if !deadline.IsZero() {
@@ -120,7 +124,7 @@ func (p *Peers) Call(to string, class Class, kind uint8, body []byte, deadline t
 		done(Reply{Err: ErrTimeout})
 		return
 	}
-	if err := l.call(kind, body, now, until, done); err != nil {
+	if err := l.call(kind, body, stamp, now, until, done); err != nil {
 		done(Reply{Err: err})
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +91,34 @@ func TestClockTravels(t *testing.T) {
 		<-start(t, a, "b", "", 500)
 		if behind.Now() <= before {
 			t.Error("the receiver's clock did not move")
+		}
+	})
+}
+
+// TestFrozenWhileCalling: a process that stands still while it calls does not
+// send what it had to say before under a clock from after.
+func TestFrozenWhileCalling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		var frozen atomic.Bool
+		clock := version.NewClock(func() time.Time {
+			if frozen.CompareAndSwap(true, false) {
+				time.Sleep(time.Minute) // in the middle of Call, which has just asked for the time
+			}
+			return time.Now()
+		})
+		served := 0
+		a, _ := n.node(t, "a", nil, func(o *Options) { o.Clock = clock })
+		n.node(t, "b", func(r *Request) { served++; r.Reply(nil) })
+		a.SetPeers(map[string]string{"b": "b"})
+		synctest.Wait()
+		frozen.Store(true)
+		if o := <-start(t, a, "b", "old", 500); o.err != ErrTimeout {
+			t.Errorf("%+v", o)
+		}
+		synctest.Wait()
+		if served > 0 {
+			t.Error("it was sent")
 		}
 	})
 }

@@ -195,7 +195,7 @@ func mergeTotals(a, b []Total) (out []Total, isA, isB bool) {
 // compareTotals orders two totals of one actor: by count, and then by whatever
 // else tells them apart, which only damage can.
 func compareTotals(a, b Total) int {
-	return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.Sum, b.Sum), a.Base.Compare(b.Base))
+	return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.Sum, b.Sum), a.Base.Compare(b.Base), cmp.Compare(a.From, b.From))
 }
 
 // Highest returns the highest counter of a dot of a, or count of a's

@@ -20,7 +20,8 @@ import (
 //	version  actor, counter, time 8, flags 1, expiry
 //	         pairs n, n × (actor, base, ranges n, n × (gap, length), time 8)
 //	         seen n, n × (actor, count, i sum)
-//	base     0, or 1 + actor, counter
+//	base     0, or 1 + actor, counter; where the total began above 0: the same,
+//	         its first number higher by actors + 1, and from
 //	values   for each version: 0 where there is none, or 1 + length, bytes
 //
 // "actor" is an index into actors. A range's gap is its Lo less the end before
@@ -61,7 +62,7 @@ func (c *Cell) encode() {
 		e.actor(t.Actor)
 		e.uint(t.Count)
 		e.int(t.Sum)
-		e.base(t.Base)
+		e.base(t)
 	}
 	meta := e.buf[offsetMeta:]
 	c.digest = xxhash.Sum64(meta)
@@ -180,11 +181,20 @@ func (e *encoder) seen(seen []Seen) {
 	}
 }
 
-func (e *encoder) base(d Dot) {
-	if d.IsZero() {
-		e.uint(0)
-		return
+func (e *encoder) base(t Total) {
+	at := uint64(0)
+	if !t.Base.IsZero() {
+		at = uint64(slices.Index(e.actors, t.Base.Actor)) + 1
 	}
-	e.uint(uint64(slices.Index(e.actors, d.Actor)) + 1)
-	e.uint(d.Counter)
+	if t.From > 0 {
+		e.uint(at + uint64(len(e.actors)) + 1)
+	} else {
+		e.uint(at)
+	}
+	if !t.Base.IsZero() {
+		e.uint(t.Base.Counter)
+	}
+	if t.From > 0 {
+		e.uint(t.From)
+	}
 }

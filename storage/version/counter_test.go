@@ -117,6 +117,39 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+// Law 3: a reader who saw a counter before it was deleted and collected, and
+// writes with what it saw then, takes nothing off what was counted since.
+func TestContextFromBeforeCollection(t *testing.T) {
+	old := incr(t, incr(t, nil, n1, 20, 20), n1, 30, 50)
+	seen := old.Context()
+	m := n1
+	m.Floor = old.Highest(n1.Actor)
+	for _, early := range []bool{true, false} { // before or after the first new increment
+		var c *Cell
+		write := func() { c = must(t)(c.Put(n2, Write{Value: []byte("7"), Context: &seen})) }
+		if early {
+			write()
+		}
+		c, _, _, err := c.Increment(m, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !early {
+			c = must(t)(c.Put(n2, Write{Value: []byte("7"), Context: &seen}))
+		}
+		if from := c.Totals[0].From; from != m.Floor {
+			t.Errorf("early %v: the sum began behind %d, want %d", early, from, m.Floor)
+		}
+		wantWinner(t, c, 200, "8")
+		again, err := DecodeCell(c.Bytes())
+		if err != nil || !bytes.Equal(NewCell(again.Versions, again.Totals).Bytes(), c.Bytes()) {
+			t.Errorf("early %v: it does not survive its encoding: %v", early, err)
+		}
+		c = incr(t, c, m, 2, 10)
+		wantWinner(t, c, 200, "10")
+	}
+}
+
 func TestTooManySiblings(t *testing.T) {
 	var c *Cell
 	m := n1

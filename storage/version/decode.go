@@ -220,16 +220,31 @@ func (d *decoder) totals() []Total {
 	totals := make([]Total, n)
 	for i := range totals {
 		t := Total{Actor: d.actor(), Count: d.counter(), Sum: d.int()}
-		if at := d.uint(); at > uint64(len(d.actors)) {
-			d.check(false)
-		} else if at > 0 {
-			t.Base = Dot{Actor: d.actors[at-1], Counter: d.counter()}
-			d.check(t.Base.Counter > 0)
-		}
+		d.base(&t)
 		d.check(i == 0 || totals[i-1].Actor.Compare(t.Actor) < 0)
 		totals[i] = t
 	}
 	return totals
+}
+
+func (d *decoder) base(t *Total) {
+	at, n := d.uint(), uint64(len(d.actors))
+	later := at > n // a from follows
+	if later {
+		at -= n + 1
+	}
+	if at > n {
+		d.check(false)
+		return
+	}
+	if at > 0 {
+		t.Base = Dot{Actor: d.actors[at-1], Counter: d.counter()}
+		d.check(t.Base.Counter > 0)
+	}
+	if later {
+		t.From = d.counter()
+		d.check(t.From > 0 && t.From < t.Count)
+	}
 }
 
 func (d *decoder) value() []byte {

@@ -55,6 +55,10 @@ type Total struct {
 	Count uint64 // increments
 	Sum   int64  // their sum, modulo 2^64
 	Base  Dot    // the version that the last one was applied on
+	// From is the count behind which the sum began, where what came before was
+	// collected with its cell (law 3): whoever has seen only that has seen
+	// nothing of this sum. 0: it began with the first increment.
+	From uint64
 }
 
 // unseen returns what the totals hold beyond what v's writer had seen, and
@@ -66,6 +70,9 @@ func (v *Version) unseen(totals []Total, now int64) (sum int64, any bool) {
 		seen := findSeen(v.Seen, t.Actor)
 		if t.Count <= seen.Count {
 			continue
+		}
+		if seen.Count <= t.From {
+			seen.Sum = 0
 		}
 		if gone && (t.Base == v.Dot || v.Past.Contains(t.Base)) {
 			continue

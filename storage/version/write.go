@@ -100,21 +100,33 @@ func (c *Cell) Increment(m Mint, by int64) (next, delta *Cell, number int64, err
 	return NewCell(slices.Clone(c.Versions), totals), delta, number + by, nil
 }
 
-// grow returns m.Actor's total after one more increment, applied on base.
+// grow returns m.Actor's total after one more increment, applied on base. A
+// total that the cell holds goes on. Where it holds none, its count begins
+// above the floor: of what was seen at or below, the cell was collected.
 func (c *Cell) grow(m Mint, by int64, base Dot) Total {
 	own := Total{Actor: m.Actor}
+	if held := c.total(m.Actor); held != nil {
+		own = *held
+	}
 	for i := range c.Versions {
 		if s := findSeen(c.Versions[i].Seen, m.Actor); s.Count > own.Count {
-			own.Count, own.Sum = s.Count, s.Sum
+			own.Count, own.Sum, own.From = s.Count, s.Sum, 0
 		}
 	}
-	for _, t := range c.Totals {
-		if t.Actor == m.Actor && t.Count >= own.Count {
-			own = t
-		}
+	if own.Count <= m.Floor && c.total(m.Actor) == nil {
+		own.Count, own.Sum, own.From = m.Floor, 0, m.Floor
 	}
-	own.Count = max(own.Count, m.Floor) + 1
+	own.Count++
 	own.Sum += by
 	own.Base = base
 	return own
+}
+
+func (c *Cell) total(a Actor) *Total {
+	for i := range c.Totals {
+		if c.Totals[i].Actor == a {
+			return &c.Totals[i]
+		}
+	}
+	return nil
 }

@@ -24,6 +24,7 @@ type options struct {
 	markdown bool
 	only     string
 	answer   string
+	refill   bool
 }
 
 func main() {
@@ -35,6 +36,7 @@ func main() {
 	flag.BoolVar(&o.markdown, "markdown", false, "print the tables as Markdown")
 	flag.StringVar(&o.only, "only", "", "measure only the systems whose name contains this (redcon always runs)")
 	flag.StringVar(&o.answer, "answer-from-nothing", "", "internal: be the redcon server on this address")
+	flag.BoolVar(&o.refill, "refill", false, "measure instead what clients feel while a wiped node is refilled")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -48,6 +50,9 @@ func main() {
 func run(ctx context.Context, o options) error {
 	if o.answer != "" {
 		return answerFromNothing(ctx, o.answer)
+	}
+	if o.refill {
+		return refill(ctx, o)
 	}
 	systems, stop, err := startAll(ctx, o)
 	defer stop()

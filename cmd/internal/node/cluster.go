@@ -23,7 +23,7 @@ import (
 type cluster struct{ n *Node }
 
 // Local returns the cell as this node's replica holds it.
-func (c cluster) Local(key replica.Key) (*version.Cell, error) { return c.n.replica.Get(key) }
+func (c cluster) Local(key replica.Key) (*version.Cell, error) { return c.n.replica.Held(key) }
 
 // Quorum returns the cluster's N and this node's R and W.
 func (c cluster) Quorum() (n, r, w int) {

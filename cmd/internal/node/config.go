@@ -52,6 +52,7 @@ type Config struct {
 	ClockMax    int    // pairs kept in a vector clock
 	CacheBytes  int64  // memory for caches, in bytes
 	MinFreeDisk int64  // bytes to be left free: writes are refused below it
+	HintLimit   int64  // bytes kept for one other node that cannot be reached
 
 	RequirePass   string // password of clients; "" for none
 	ProtectedMode bool   // without a password, serve loopback clients only
@@ -107,6 +108,7 @@ func DefaultConfig() Config {
 		ClockMax:      10,
 		CacheBytes:    128 << 20,
 		MinFreeDisk:   64 << 20,
+		HintLimit:     256 << 20,
 		ProtectedMode: true,
 		Timeout:       500 * time.Millisecond,
 		MaxClients:    10000,
@@ -241,6 +243,9 @@ func (c Config) validateLimits() error {
 	}
 	if c.MinFreeDisk < 0 {
 		bad("--min-free-disk cannot be negative")
+	}
+	if c.HintLimit < 1 {
+		bad("--hint-limit %d bytes: use at least 1 byte", c.HintLimit)
 	}
 	if c.Timeout < minTimeout || c.Timeout > maxTimeout {
 		bad("--timeout %v: use %v to %v", c.Timeout, minTimeout, maxTimeout)

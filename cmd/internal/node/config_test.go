@@ -80,6 +80,7 @@ func TestValidateNamesWhatToChange(t *testing.T) {
 		"belong together":         func(c *Config) { c.TLSKey = "key.pem" },
 		"name one host":           func(c *Config) { c.AdvertiseHost = "a, b" },
 		"--min-free-disk cannot ": func(c *Config) { c.MinFreeDisk = -1 },
+		"--hint-limit 0":          func(c *Config) { c.HintLimit = 0 },
 	} {
 		if err := with(change).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error with %q, got %v", want, err)

@@ -25,6 +25,11 @@ func (n *Node) respOptions() resp.Options {
 // serveRESP serves clients on both ports; on the cluster view's as on the
 // plain one's. Clients that connect earlier wait in the listeners.
 func (n *Node) serveRESP(ctx context.Context) error {
+	if copied, err := n.store.GetMeta(forgetKey); err != nil {
+		return err
+	} else if len(copied) > 0 && !n.fit(ctx) {
+		return nil
+	}
 	var others []string
 	if v := n.gossip.View(); v.Ring != nil {
 		for name := range v.Members {
@@ -66,7 +71,7 @@ func (c cluster) Info() []resp.Section {
 	n := c.n
 	v := n.gossip.View()
 	field := func(name string, value any) resp.Field { return resp.Field{Name: name, Value: fmt.Sprint(value)} }
-	stats, p := n.coordinator.Stats(), n.takeover.Progress()
+	stats, p := n.coordinator.Stats(), n.background.takeover.Progress()
 	s := resp.Section{Name: "Dynaring", Fields: []resp.Field{
 		field("dynaring_node", n.cfg.Name),
 		field("dynaring_actor", n.store.Actor()),

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/dynaring/dynaring/antientropy"
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/replica/peer"
@@ -34,12 +33,13 @@ type Node struct {
 	gossip      *gossip.Gossip
 	peers       latePeers
 	coordinator *coordinator.Coordinator
-	takeover    *antientropy.Takeover
+	background  background
 	resp        *resp.Server
 	listeners   listeners
 
-	fatal chan error   // the disk's last word
-	names atomic.Value // actorNames
+	ready chan struct{} // closed when the data is fit to be served
+	fatal chan error    // the disk's last word
+	names atomic.Value  // actorNames
 }
 
 // New opens a node's data directory and its ports. Run serves; a node that is
@@ -58,7 +58,7 @@ func NewWith(cfg Config, deps Deps, log *slog.Logger) (*Node, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, deps: deps.complete(), log: log, fatal: make(chan error, 1)}
+	n := &Node{cfg: cfg, deps: deps.complete(), log: log, ready: make(chan struct{}), fatal: make(chan error, 1)}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -89,10 +89,14 @@ func (n *Node) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := n.noteCopy(); err != nil {
+		return err
+	}
 	n.clock = version.NewClock(n.deps.Now)
 	n.replica = replica.New(replica.Options{
 		Store: n.store, Clock: n.clock, Now: n.deps.Now, CacheBytes: n.cfg.CacheBytes / 2,
-		ClockMax: n.cfg.ClockMax, MaxSiblings: n.cfg.MaxSiblings, Logger: n.log.With("part", "replica"),
+		ClockMax: n.cfg.ClockMax, MaxSiblings: n.cfg.MaxSiblings, HintLimit: n.cfg.HintLimit,
+		Logger: n.log.With("part", "replica"),
 	})
 	if n.gossip, err = n.newGossip(); err != nil {
 		return err
@@ -101,9 +105,7 @@ func (n *Node) open() (err error) {
 		Self: n.cfg.Name, R: n.cfg.R, W: n.cfg.W, Timeout: n.cfg.Timeout, Now: n.deps.Now,
 		Logger: n.log.With("part", "coordinator"),
 	}, n.replica, &n.peers, views{n.gossip})
-	n.takeover = antientropy.NewTakeover(antientropy.Options{
-		Self: n.cfg.Name, W: n.cfg.W, Settle: 2 * n.cfg.Timeout, Logger: n.log.With("part", "takeover"),
-	}, n.replica, &n.peers, n.gossip)
+	n.background = n.newBackground()
 	if n.resp, err = resp.New(n.respOptions()); err != nil {
 		return err
 	}
@@ -155,7 +157,7 @@ func (n *Node) Run(ctx context.Context) error {
 	s.start("replica", n.replica.Run)
 	s.start("gossip", n.gossip.Run)
 	s.start("peers", n.runPeers)
-	s.start("takeover", n.runTakeover)
+	s.start("background", n.runBackground)
 	s.start("coordinator", n.coordinator.Run)
 	s.start("resp", n.serveRESP)
 	if n.listeners.http != nil {
@@ -212,6 +214,10 @@ func (n *Node) runPeers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.forget(ctx); err != nil {
+		return err
+	}
+	close(n.ready)
 	p := peer.New(peer.Options{
 		Self: peer.Identity{
 			Cluster: n.gossip.View().Ring.Config().Cluster, Name: n.cfg.Name, Actor: n.store.Actor().ID,
@@ -224,13 +230,6 @@ func (n *Node) runPeers(ctx context.Context) error {
 	g.Go(func() error { return p.Run(ctx) })
 	g.Go(func() error { return n.followMembership(ctx, p) })
 	return g.Wait()
-}
-
-func (n *Node) runTakeover(ctx context.Context) error {
-	if !n.joined(ctx) {
-		return nil
-	}
-	return n.takeover.Run(ctx)
 }
 
 // followMembership tells the peers where the members are.
@@ -261,6 +260,10 @@ func (n *Node) serve(req *peer.Request) {
 		n.coordinator.ServeExec(req)
 	case req.Kind == replica.KindHistory:
 		n.serveHistory(req)
+	case req.Kind == replica.KindStatus:
+		n.serveStatus(req)
+	case req.Kind == replica.KindCompare:
+		n.background.exchange.Serve(req)
 	default:
 		req.Fail(codeUnknownKind, fmt.Sprintf("%s does not know requests of kind %d: is it an older version?", n.cfg.Name, req.Kind))
 	}

@@ -1,0 +1,428 @@
+package antientropy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/ring"
+	"github.com/dynaring/dynaring/ring/gossip"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+// CollectStore is this node's replica, as far as collection needs it.
+type CollectStore interface {
+	Slot(slot uint16) replica.SlotState
+	Uptime() time.Duration
+	Scan(context.Context, replica.ScanRequest) (replica.Page, error)
+	Inspect(*replica.InspectBatch)
+	Collect(*replica.CollectBatch)
+}
+
+// CollectOptions configure a Collect.
+type CollectOptions struct {
+	Self   string
+	Clock  *version.Clock // the one that the peers' frames carry
+	Pace   Pace           // nil: as fast as the members answer
+	Logger *slog.Logger   // nil: discard
+}
+
+const (
+	// collectPoll is how often a Collect looks whether there is something to do.
+	collectPoll = 500 * time.Millisecond
+	// batchCells and batchBytes bound the candidates of one certificate.
+	batchCells = 256
+	batchBytes = 1 << 20
+	// fenceHolds is how long what the members said of the ring and of their
+	// disks serves for second certificates. It is far below collectAfter: what
+	// happened before the first certificate is before the fence.
+	fenceHolds = 2 * time.Second
+)
+
+// Collect drops tombstones and expired versions, in slots whose first owner
+// this node is, once every owner holds them and no member may hold, or have on
+// its way, anything older (law 7). DESIGN.md has the protocol and its proof.
+type Collect struct {
+	opts  CollectOptions
+	log   *slog.Logger
+	store CollectStore
+	peers Peers
+	views Views
+
+	// Run's own.
+	finder  finder
+	state   *collection
+	pending []candidate // found, not certified yet
+	fenced  moment      // when the members were last asked what fence asks
+	silent  map[string]time.Time
+
+	mu     sync.Mutex
+	status CollectStatus
+}
+
+// CollectStatus is how far collection is.
+type CollectStatus struct {
+	Collected uint64 // cells, since the start
+	Refused   uint64 // candidates that some member was not ready for
+	Waiting   int    // cells that every member has certified once
+	// HeldUp says who keeps the rest from being collected, why and since when;
+	// "" if nobody does.
+	HeldUp string
+}
+
+// NewCollect returns a Collect that does nothing before Run.
+func NewCollect(o CollectOptions, store CollectStore, peers Peers, views Views) *Collect {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Pace == nil {
+		o.Pace = unpaced{}
+	}
+	if o.Clock == nil {
+		o.Clock = version.NewClock(nil)
+	}
+	return &Collect{
+		opts: o, log: o.Logger, store: store, peers: peers, views: views,
+		finder: finder{self: o.Self, store: store, pace: o.Pace, clock: o.Clock},
+		state:  newCollection(), silent: map[string]time.Time{},
+	}
+}
+
+// Status returns how far collection is.
+func (c *Collect) Status() CollectStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+// Run collects until ctx ends.
+func (c *Collect) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		v := c.views.View()
+		if _, member := v.Ring.Member(c.opts.Self); member {
+			err := c.round(ctx, v)
+			c.note(err)
+		}
+		if sleep(ctx, collectPoll) != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// silence is why a member, or several, hold collection up.
+type silence map[string]error
+
+func (s silence) Error() string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		out = append(out, fmt.Sprintf("%s %v", name, s[name]))
+	}
+	return strings.Join(out, "; ")
+}
+
+// round does what can be done now: second certificates that are due, and first
+// ones as long as there is room.
+func (c *Collect) round(ctx context.Context, v *gossip.View) error {
+	if c.state.history != v.History {
+		c.state.follow(v.History)
+		c.finder.forget()
+		c.pending, c.fenced = nil, moment{}
+	}
+	if down := c.unreachable(v); down != nil {
+		// Whether they hold anything up is worth one look.
+		if c.state.cells == 0 && len(c.pending) == 0 {
+			var err error
+			if c.pending, err = c.finder.find(ctx, v.Ring, c.state.slots); err != nil {
+				return err
+			}
+		}
+		if c.state.cells > 0 || len(c.pending) > 0 {
+			return down
+		}
+		return nil
+	}
+	if err := c.finish(ctx, v); err != nil {
+		return err
+	}
+	return c.begin(ctx, v)
+}
+
+// now returns the present moment.
+func (c *Collect) now() moment {
+	return moment{up: c.store.Uptime(), clock: c.opts.Clock.Now().Millis()}
+}
+
+var errAway = errors.New("cannot be reached")
+
+// unreachable returns a silence if some member cannot be reached, else nil.
+func (c *Collect) unreachable(v *gossip.View) error {
+	down := silence{}
+	for _, m := range v.Ring.Members() {
+		if m.Name != c.opts.Self && !c.peers.Up(m.Name) {
+			down[m.Name] = errAway
+		}
+	}
+	if len(down) == 0 {
+		return nil
+	}
+	return down
+}
+
+// begin finds candidates and has them certified for the first time.
+func (c *Collect) begin(ctx context.Context, v *gossip.View) error {
+	for c.state.room() {
+		cells := c.pending
+		if c.pending = nil; cells == nil {
+			var err error
+			if cells, err = c.finder.find(ctx, v.Ring, c.state.slots); err != nil || len(cells) == 0 {
+				return err
+			}
+		}
+		cert, err := c.certify(ctx, v, cells)
+		if err != nil {
+			c.pending = cells
+			return err
+		}
+		c.state.add(slices.Concat(cert.pick(cells, certain), cert.pick(cells, young)), c.now())
+		c.refuse(cert, cells)
+		if err := c.opts.Pace.Wait(ctx, askBytes(cells)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errClock: messages are as young as the cluster's clock says, and that does
+// not move.
+var errClock = errors.New("sees the cluster's clock stand still: some node's wall clock was set back")
+
+// finish has those certified again whose time has come, and drops what all
+// members agree on.
+func (c *Collect) finish(ctx context.Context, v *gossip.View) error {
+	for {
+		cells, ok, stuck := c.state.due(c.now())
+		if stuck {
+			return silence{c.opts.Self: errClock}
+		}
+		if !ok {
+			return nil
+		}
+		if now := c.now(); c.fenced == (moment{}) || now.up-c.fenced.up > fenceHolds {
+			if err := c.fence(ctx, v); err != nil {
+				return err
+			}
+			c.fenced = now
+		}
+		cert, err := c.certify(ctx, v, cells)
+		if err != nil {
+			return err
+		}
+		if c.views.View().History != v.History {
+			return nil // the next round begins anew
+		}
+		sure := c.state.settle(cert, c.now())
+		c.refuse(cert, cells)
+		if err := c.drop(ctx, v.Ring, sure); err != nil {
+			return err
+		}
+		if err := c.opts.Pace.Wait(ctx, askBytes(cells)); err != nil {
+			return err
+		}
+	}
+}
+
+// refuse notes what was refused, to be looked at again after a while.
+func (c *Collect) refuse(cert certificate, cells []candidate) {
+	for i := range cells {
+		if cert.verdicts[i] == refused {
+			c.finder.again(cells[i].Key.Slot)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Refused += uint64(cert.refused)
+}
+
+// note shows how a round ended.
+func (c *Collect) note(err error) {
+	held := ""
+	var s silence
+	if errors.As(err, &s) {
+		held = c.since(s)
+	} else if err != nil {
+		held = err.Error()
+	}
+	if err == nil {
+		clear(c.silent)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.HeldUp, c.status.Waiting = held, c.state.cells
+}
+
+// since prints who holds collection up, and since when each of them does.
+func (c *Collect) since(s silence) string {
+	maps.DeleteFunc(c.silent, func(name string, _ time.Time) bool { return s[name] == nil })
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if c.silent[name].IsZero() {
+			c.silent[name] = time.Now()
+		}
+		out = append(out, fmt.Sprintf("%s %v (since %s)", name, s[name], c.silent[name].UTC().Format(time.RFC3339)))
+	}
+	return strings.Join(out, "; ")
+}
+
+// each asks all members of the ring something at once, this node by local.
+func (c *Collect) each(ctx context.Context, v *gossip.View, kind uint8, body []byte, local func() error, take func(node string, body []byte) error) error {
+	var mu sync.Mutex
+	failed := silence{}
+	var g errgroup.Group
+	for _, m := range v.Ring.Members() {
+		g.Go(func() error {
+			var err error
+			if m.Name == c.opts.Self {
+				err = local()
+			} else {
+				var answer []byte
+				if answer, err = ask(ctx, c.peers, m.Name, kind, body); err == nil {
+					err = take(m.Name, answer)
+				}
+			}
+			if err != nil {
+				mu.Lock()
+				failed[m.Name] = fmt.Errorf("does not answer: %w", err)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // what failed is in failed
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case len(failed) > 0:
+		return failed
+	}
+	return nil
+}
+
+// certify asks all members what they hold of the cells.
+func (c *Collect) certify(ctx context.Context, v *gossip.View, cells []candidate) (certificate, error) {
+	var mu sync.Mutex
+	found := map[string][]replica.Inspected{}
+	keep := func(node string, answers []replica.Inspected) {
+		mu.Lock()
+		defer mu.Unlock()
+		found[node] = answers
+	}
+	err := c.each(ctx, v, replica.KindInspect, replica.AppendInspect(nil, cells), func() error {
+		done := make(chan error, 1)
+		b := &replica.InspectBatch{Asks: cells, Done: func(err error) { done <- err }}
+		c.store.Inspect(b)
+		err := <-done
+		keep(c.opts.Self, b.Found)
+		return err
+	}, func(node string, body []byte) error {
+		answers, err := replica.DecodeInspected(body, len(cells))
+		keep(node, answers)
+		return err
+	})
+	if err != nil {
+		return certificate{}, err
+	}
+	return certify(v.Ring, cells, found), nil
+}
+
+// errHistory: a member knows of changes of the ring that this node does not,
+// or has yet to hear of some.
+var errHistory = errors.New("knows another history of the ring")
+
+// fence asks all members whether they know the same ring, so that nobody is a
+// member who has not been asked, and to put on disk what they hold.
+func (c *Collect) fence(ctx context.Context, v *gossip.View) error {
+	nothing := func() error { return nil }
+	err := c.each(ctx, v, replica.KindHistory, nil, nothing, func(_ string, body []byte) error {
+		if len(body) != 8 || binary.LittleEndian.Uint64(body) != v.History.Digest() {
+			return errHistory
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.each(ctx, v, replica.KindProbe, nil, nothing, func(string, []byte) error { return nil })
+}
+
+// drop has every owner drop cells that are certain, this node too. Those that
+// an owner keeps come back from there, as they are, and are found again.
+func (c *Collect) drop(ctx context.Context, r *ring.Ring, cells []candidate) error {
+	byOwner := map[string][]candidate{}
+	for _, cell := range cells {
+		for _, owner := range r.Lookup(cell.Key.Slot).Owners {
+			byOwner[owner] = append(byOwner[owner], cell)
+		}
+	}
+	failed := silence{}
+	var mu sync.Mutex
+	var g errgroup.Group
+	for owner, cells := range byOwner {
+		g.Go(func() error {
+			if err := c.dropAt(ctx, owner, cells); err != nil {
+				mu.Lock()
+				failed[owner] = fmt.Errorf("does not collect: %w", err)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // what failed is in failed
+	if len(failed) > 0 {
+		c.finder.lost(cells)
+		return failed
+	}
+	return ctx.Err()
+}
+
+// dropAt has one owner drop cells.
+func (c *Collect) dropAt(ctx context.Context, owner string, cells []candidate) error {
+	if owner != c.opts.Self {
+		_, err := ask(ctx, c.peers, owner, replica.KindCollect, replica.AppendCollect(nil, cells))
+		return err
+	}
+	done := make(chan error, 1)
+	b := &replica.CollectBatch{Asks: cells, Done: func(err error) { done <- err }}
+	c.store.Collect(b)
+	if err := <-done; err != nil {
+		return err
+	}
+	n := uint64(0)
+	for _, gone := range b.Collected {
+		if gone {
+			n++
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Collected += n
+	return nil
+}
+
+// askBytes is about what asking all members about cells moves.
+func askBytes(cells []candidate) (n int) {
+	for i := range cells {
+		n += len(cells[i].Key.Key) + len(cells[i].Key.Field) + 16
+	}
+	return n
+}
