@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/dynaring/dynaring/cmd/internal/netlab"
 )
@@ -137,10 +138,12 @@ func (c *labCluster) wipe(s *server) {
 // nothing is left to be handed over.
 func (c *labCluster) settle() {
 	c.t.Helper()
+	begun := time.Now()
 	c.waitReady()
 	for _, s := range c.nodes {
 		eventually(c.t, s.name+" says that the cluster is settled", s.settled)
 	}
+	c.t.Logf("settled after %v", time.Since(begun).Round(time.Millisecond))
 }
 
 // settled returns nil if the node says that the cluster has settled.

@@ -13,7 +13,7 @@ import (
 const (
 	watchEvery = 10 * time.Millisecond
 	// longStall is how late a timer of the test may be.
-	longStall = 60 * time.Millisecond
+	longStall = 40 * time.Millisecond
 	// aftermath is how long a stall is felt.
 	aftermath = 300 * time.Millisecond
 )
