@@ -70,17 +70,20 @@ func (l *load) end() {
 	l.done.Wait()
 }
 
-// during keeps the load running for a time, and returns which part of the
-// history that was.
+// during keeps the load running for a time, and until something is answered,
+// and returns which part of the history that was.
 func (l *load) during(name string, d time.Duration) period {
 	l.t.Helper()
 	p := period{name: name, start: l.h.since()}
 	count := l.h.count()
 	time.Sleep(d) // the load is what happens in it
+	eventually(l.t, name+": a request is answered", func() error {
+		if l.h.count() == count {
+			return fmt.Errorf("none of %d is new", count)
+		}
+		return nil
+	})
 	p.end = l.h.since()
-	if l.h.count() == count {
-		l.t.Fatalf("%s: nothing was answered in %v", name, d)
-	}
 	return p
 }
 
