@@ -149,9 +149,6 @@ func (c *labCluster) settle() {
 // settled returns nil if the node says that the cluster has settled.
 func (s *server) settled() error {
 	reply, err := s.try("DCLUSTER", "SETTLED")
-	if err != nil && strings.Contains(err.Error(), "unknown subcommand") {
-		return s.readAll()
-	}
 	if err != nil {
 		return err
 	}
@@ -161,26 +158,6 @@ func (s *server) settled() error {
 	}
 	if parts[0] != int64(1) {
 		return fmt.Errorf("%v", parts[1:])
-	}
-	return nil
-}
-
-// readAll has every key repaired by a read of all its owners.
-func (s *server) readAll() error {
-	var keys []string
-	iter := s.rdb().Scan(context.Background(), 0, "*", 1000).Iterator()
-	for iter.Next(context.Background()) {
-		keys = append(keys, iter.Val())
-	}
-	if err := iter.Err(); err != nil {
-		return err
-	}
-	for range 2 {
-		for _, key := range keys {
-			if _, err := s.try("DGET", key, "R", 3); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
