@@ -135,15 +135,24 @@ func (c *labCluster) wipe(s *server) {
 }
 
 // settle waits until the cluster says that all replicas are in step and that
-// nothing is left to be handed over.
+// nothing is left to be handed over. It logs what was waited for last.
 func (c *labCluster) settle() {
 	c.t.Helper()
 	begun := time.Now()
 	c.waitReady()
+	ready := time.Since(begun)
+	var last error
 	for _, s := range c.nodes {
-		eventually(c.t, s.name+" says that the cluster is settled", s.settled)
+		eventually(c.t, s.name+" says that the cluster is settled", func() error {
+			err := s.settled()
+			if err != nil {
+				last = err
+			}
+			return err
+		})
 	}
-	c.t.Logf("settled after %v", time.Since(begun).Round(time.Millisecond))
+	c.t.Logf("ready after %v, settled after %v, at last without: %v",
+		ready.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond), last)
 }
 
 // settled returns nil if the node says that the cluster has settled.
