@@ -137,7 +137,7 @@ func TestAllKilled(t *testing.T) {
 func allKilled(t *testing.T, durability string, wiped, forgets bool) {
 	c := startLab(t, 3, "--durability", durability)
 	l := startLoad(t, c)
-	l.during("before", 2*calm)
+	l.during("before", 2*syncedWithin)
 	killed := l.h.since()
 	for _, s := range c.nodes {
 		s.signal(syscall.SIGKILL)

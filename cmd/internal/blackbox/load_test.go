@@ -16,7 +16,7 @@ import (
 // What a load is bound to.
 const (
 	loadWorkers = 6
-	loadPause   = 12 * time.Millisecond // between two requests of a worker
+	loadPause   = 16 * time.Millisecond // between two requests of a worker
 	loadKeys    = 8                     // registers of each worker, counters, and carts
 	loadLongest = 4 * time.Minute
 
