@@ -26,7 +26,11 @@ func ask(ctx context.Context, peers Peers, node string, kind uint8, body []byte)
 		err  error
 	}
 	answers := make(chan answer, 1)
-	peers.Call(node, peer.Bulk, kind, body, time.Now().Add(callTimeout), func(r peer.Reply) {
+	timeout := callTimeout
+	if kind == replica.KindCompare {
+		timeout += compareWait
+	}
+	peers.Call(node, peer.Bulk, kind, body, time.Now().Add(timeout), func(r peer.Reply) {
 		answers <- answer{bytes.Clone(r.Body), r.Err}
 	})
 	select {
@@ -45,14 +49,14 @@ type Applier interface {
 	Apply(*replica.ApplyBatch)
 }
 
-// apply merges cells into the local replica and waits until they are as
-// durable as a replica's have to be.
-func apply(ctx context.Context, to Applier, cells []replica.KeyedCell) error {
+// apply merges cells that were read at some time into the local replica, and
+// waits until they are as durable as a replica's have to be.
+func apply(ctx context.Context, to Applier, cells []replica.KeyedCell, read time.Time) error {
 	if len(cells) == 0 {
 		return nil
 	}
 	done := make(chan error, 1)
-	to.Apply(&replica.ApplyBatch{Cells: cells, Done: func(err error) { done <- err }})
+	to.Apply(&replica.ApplyBatch{Cells: cells, Read: read, Done: func(err error) { done <- err }})
 	select {
 	case err := <-done:
 		return err

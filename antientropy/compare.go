@@ -35,13 +35,19 @@ type comparison struct {
 	// repair makes both sides hold the same of these cells. It is not sure
 	// where they did by the time it looked.
 	repair func(ctx context.Context, keys []replica.Key) (sure bool, err error)
-	// stepped and unsure are told what became of the slots, each once, differed
-	// those whose leaves did; by several goroutines.
-	stepped, unsure func(slots []uint16)
-	differed        func(slot uint16)
+	outcome
+	differed func(slot uint16) // told of the slots whose leaves differ
 }
 
-// run compares slots, which are in order.
+// outcome is told what became of the slots, of each once, by several
+// goroutines.
+type outcome struct {
+	stepped, unsure func(slots []uint16)
+	// failed says whether the compare ends with this error.
+	failed func(slot uint16, err error) error
+}
+
+// run compares slots; those that are neighbours should be next to each other.
 func (c *comparison) run(ctx context.Context, slots []uint16) error {
 	for part := range slices.Chunk(chunks(slots), maxRanges) {
 		exact, wide, err := c.unequal(ctx, part)
@@ -104,7 +110,12 @@ func (c *comparison) slots(ctx context.Context, slots []uint16) error {
 		g.SetLimit(compareLanes)
 		for i, slot := range part {
 			if set := leafSet(&mine[i], &theirs[i]); set != 0 {
-				g.Go(func() error { return c.leaves(gctx, slot, set) })
+				g.Go(func() error {
+					if err := c.leaves(gctx, slot, set); err != nil {
+						return c.failed(slot, err)
+					}
+					return nil
+				})
 			} else {
 				c.stepped([]uint16{slot})
 			}

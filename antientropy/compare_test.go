@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/replica/peer"
 )
 
 // cellsOf is a replica without a store: digests by slot and key. It counts
@@ -89,7 +90,8 @@ func compareCells(t rapid.TB, mine, theirs *cellsOf, slots []uint16) (stepped, u
 		}
 	}
 	c := comparison{
-		mine: mine, theirs: theirs, stepped: say(&stepped), unsure: say(&unsure), differed: func(uint16) {},
+		mine: mine, theirs: theirs, differed: func(uint16) {},
+		outcome: outcome{say(&stepped), say(&unsure), func(_ uint16, err error) error { return err }},
 		repair: func(_ context.Context, keys []replica.Key) (bool, error) {
 			mine.mu.Lock()
 			defer mine.mu.Unlock()
@@ -186,5 +188,69 @@ func TestCompareCostsWhatDiffers(t *testing.T) {
 	}
 	if sides[1].listed > 3 || sides[0].repairs != 1 {
 		t.Errorf("%d cells listed, %d repaired", sides[1].listed, sides[0].repairs)
+	}
+}
+
+// A slot that cannot be compared does not keep others from it, where the
+// errors may be its own.
+func TestCompareGoesOnAfterASlotFails(t *testing.T) {
+	sides := [2]*cellsOf{}
+	for i := range sides {
+		sides[i] = &cellsOf{slots: map[uint16]map[string]uint64{}, page: 10}
+		for slot := range uint16(200) {
+			sides[i].slots[slot] = map[string]uint64{"a": uint64(i + 1)}
+		}
+	}
+	var mu sync.Mutex
+	var stepped, failed []uint16
+	c := comparison{
+		mine: sides[0], theirs: sides[1], differed: func(uint16) {},
+		repair: func(_ context.Context, keys []replica.Key) (bool, error) {
+			if keys[0].Slot%50 == 7 {
+				return false, errors.New("failed")
+			}
+			return true, nil
+		},
+		outcome: outcome{
+			stepped: func(slots []uint16) {
+				mu.Lock()
+				defer mu.Unlock()
+				stepped = append(stepped, slots...)
+			},
+			failed: func(slot uint16, err error) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if failed = append(failed, slot); len(failed) > 3 {
+					return err
+				}
+				return nil
+			},
+		},
+	}
+	all := appendSlots(nil, replica.SlotRange{Last: 149})
+	if err := c.run(context.Background(), all); err != nil || len(stepped) != 147 || len(failed) != 3 {
+		t.Errorf("%v, with %d slots in step and %v failed", err, len(stepped), failed)
+	}
+	failed = nil
+	if err := c.run(context.Background(), appendSlots(nil, replica.SlotRange{Last: 199})); err == nil {
+		t.Error("what was failed for good is no error")
+	}
+}
+
+func TestErrorsOfASlot(t *testing.T) {
+	for err, want := range map[error]bool{
+		replica.ErrMalformed:                            true,
+		&peer.RemoteError{Code: replica.CodeRefused}:    true,
+		&peer.RemoteError{Code: replica.CodeFailed}:     true,
+		&peer.RemoteError{Code: replica.CodeClosed}:     false,
+		&peer.RemoteError{Code: replica.CodeOverloaded}: false,
+		peer.ErrTimeout:     false,
+		peer.ErrUnreachable: false,
+		context.Canceled:    false,
+		fmt.Errorf("n2: %w", &peer.RemoteError{Code: 77}): true,
+	} {
+		if got := ofSlot(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
 	}
 }

@@ -85,7 +85,7 @@ func (d *delivery) drop(ctx context.Context, p *parcel) error {
 // most is where it belongs: it asks before it sends them.
 func (d *delivery) give(ctx context.Context, node string, p *parcel) error {
 	if node == d.self {
-		return apply(ctx, d.store, p.cells)
+		return apply(ctx, d.store, p.cells, p.read)
 	}
 	cells, probe := p.cells, d.probe
 	if p.owner == "" {

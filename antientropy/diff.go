@@ -13,7 +13,7 @@ import (
 // chunkSlots is how many neighbouring slots share one hash at the top.
 const chunkSlots = 64
 
-// chunks returns slots, which are in order, as ranges of at most chunkSlots.
+// chunks returns slots, in the same order, as ranges of at most chunkSlots.
 func chunks(slots []uint16) []replica.SlotRange {
 	var out []replica.SlotRange
 	for _, slot := range slots {

@@ -2,8 +2,10 @@ package antientropy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dynaring/dynaring/replica"
@@ -18,6 +20,9 @@ const (
 	scanEvery = 250 * time.Millisecond
 	// maxRounds is how many peers are compared with at once.
 	maxRounds = 3
+	// maxFailed is how many slots of a round may fail, each for itself, before
+	// the round does.
+	maxFailed = 8
 	// maxWaiting bounds the requests for a full compare that wait for it.
 	maxWaiting = 64
 	// compareWait is how long such a request waits.
@@ -84,7 +89,7 @@ func NewExchange(o ExchangeOptions, store Store, peers Peers, views Views) *Exch
 	}
 	return &Exchange{
 		opts: o, log: o.Logger, store: store, peers: peers, views: views,
-		wake: make(chan struct{}, 1), schedule: newSchedule(),
+		wake: make(chan struct{}, 1), schedule: newSchedule(o.Self),
 	}
 }
 
@@ -176,9 +181,19 @@ func (e *Exchange) changed(slot uint16) time.Duration { return e.store.Slot(slot
 
 // round compares what is due with one peer.
 func (e *Exchange) round(ctx context.Context, r round) {
-	err := e.compare(ctx, r.peer, r.slots,
-		func(slots []uint16) { e.note(r, slots, e.schedule.stepped) },
-		func(slots []uint16) { e.note(r, slots, e.schedule.unsure) })
+	var failed atomic.Int32
+	err := e.compare(ctx, r.peer, r.slots, outcome{
+		stepped: func(slots []uint16) { e.note(r, slots, e.schedule.stepped) },
+		unsure:  func(slots []uint16) { e.note(r, slots, e.schedule.unsure) },
+		failed: func(slot uint16, err error) error {
+			if !ofSlot(err) || failed.Add(1) > maxFailed {
+				return err
+			}
+			e.log.Warn("a slot could not be compared, will try again", "peer", r.peer, "slot", slot, "err", err)
+			e.note(r, []uint16{slot}, e.schedule.unsure)
+			return nil
+		},
+	})
 	if err != nil && ctx.Err() == nil {
 		e.log.Info("comparing with another owner was cut short, will try again", "peer", r.peer, "err", err)
 	}
@@ -190,6 +205,14 @@ func (e *Exchange) round(ctx context.Context, r round) {
 	e.nudge()
 }
 
+// ofSlot reports whether an error may be one of the slot's cells alone: the
+// peer has answered, and is neither stopping nor too busy.
+func ofSlot(err error) bool {
+	var remote *peer.RemoteError
+	return errors.Is(err, replica.ErrMalformed) ||
+		errors.As(err, &remote) && remote.Code != replica.CodeClosed && remote.Code != replica.CodeOverloaded
+}
+
 func (e *Exchange) note(r round, slots []uint16, as func(round, []uint16)) {
 	e.counts.compared.Add(uint64(len(slots)))
 	e.mu.Lock()
@@ -198,7 +221,7 @@ func (e *Exchange) note(r round, slots []uint16, as func(round, []uint16)) {
 }
 
 // compare compares slots with a peer, and repairs both sides.
-func (e *Exchange) compare(ctx context.Context, name string, slots []uint16, stepped, unsure func([]uint16)) error {
+func (e *Exchange) compare(ctx context.Context, name string, slots []uint16, out outcome) error {
 	theirs := &remote{name: name, peers: e.peers, pace: e.opts.Pace, bytes: &e.counts.bytes}
 	by := delivery{self: e.opts.Self, peers: e.peers}
 	r := repairer{mine: e.store, peer: theirs, counts: &e.counts,
@@ -206,8 +229,8 @@ func (e *Exchange) compare(ctx context.Context, name string, slots []uint16, ste
 			return by.push(ctx, name, cells, read)
 		}}
 	c := comparison{
-		mine: local{e.store}, theirs: theirs, repair: r.repair,
-		stepped: stepped, unsure: unsure, differed: func(uint16) { e.counts.differed.Add(1) },
+		mine: local{e.store}, theirs: theirs, repair: r.repair, outcome: out,
+		differed: func(uint16) { e.counts.differed.Add(1) },
 	}
 	return c.run(ctx, slots)
 }
@@ -216,7 +239,8 @@ func (e *Exchange) compare(ctx context.Context, name string, slots []uint16, ste
 // order, as of now. It is for slots that the exchange does not compare by
 // itself: those that this node is coming to own.
 func (e *Exchange) Compare(ctx context.Context, peer string, slots []uint16) error {
-	return e.compare(ctx, peer, slots, func([]uint16) {}, func([]uint16) {})
+	nothing := func([]uint16) {}
+	return e.compare(ctx, peer, slots, outcome{nothing, nothing, func(_ uint16, err error) error { return err }})
 }
 
 // Mark has a slot compared with all its owners at once.

@@ -68,17 +68,53 @@ type recipient struct {
 	failures int           // in a row
 	again    time.Time     // not before
 	routed   *ring.History // with it, nothing but the owner's own is left
+	passed   bool          // all hints have been gone through since it came up
 
-	delivered, bytes uint64
-	rate             rate
-	lastError        string
-	lastErrorAt      time.Time
+	comparing    bool
+	compareAgain time.Time // not before
+
+	cells, bytes uint64
+	rate         rate
+	lastError    string
+	lastErrorAt  time.Time
+}
+
+// HandoffStatus is what has been handed over since the start.
+type HandoffStatus struct {
+	Cells, Bytes uint64
+	Owners       map[string]HandedOver
+}
+
+// HandedOver is what one owner was handed over, or others in its place.
+type HandedOver struct {
+	Cells, Bytes uint64
+	Rate         float64   // cells a second, lately
+	LastError    string    // why the last delivery failed that did
+	LastErrorAt  time.Time // zero: none did
+}
+
+// Status returns what has been handed over so far.
+func (h *Handoff) Status() HandoffStatus {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := HandoffStatus{Owners: map[string]HandedOver{}}
+	for name, r := range h.owners {
+		s.Cells += r.cells
+		s.Bytes += r.bytes
+		s.Owners[name] = HandedOver{
+			Cells: r.cells, Bytes: r.bytes, Rate: r.rate.value(time.Now()), LastError: r.lastError, LastErrorAt: r.lastErrorAt,
+		}
+	}
+	return s
 }
 
 // NewHandoff returns a handoff that does nothing before Run.
 func NewHandoff(o HandoffOptions, store HintStore, peers Peers, views Views) *Handoff {
 	if o.Pace == nil {
 		o.Pace = unpaced{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Handoff{
 		opts: o, log: o.Logger, store: store, peers: peers, views: views,
@@ -89,25 +125,27 @@ func NewHandoff(o HandoffOptions, store HintStore, peers Peers, views Views) *Ha
 
 // Run delivers until ctx ends. What fails is tried again.
 func (h *Handoff) Run(ctx context.Context) error {
-	var g errgroup.Group
-	g.SetLimit(maxHandoffs)
+	var deliveries, compares errgroup.Group
+	deliveries.SetLimit(maxHandoffs)
+	compares.SetLimit(maxHandoffs)
 	tick := time.NewTicker(handoffPoll)
 	defer tick.Stop()
 	for {
 		if v := h.views.View(); v.Ring != nil {
 			for _, s := range h.store.HintStats() {
-				if !h.claim(&s, v) {
-					continue
-				}
-				if !g.TryGo(func() error { h.deliver(ctx, s, v); return nil }) {
+				if h.claim(&s, v) && !deliveries.TryGo(func() error { h.deliver(ctx, s.Owner, v.History); return nil }) {
 					h.release(s.Owner)
+				}
+				if h.claimCompare(&s) && !compares.TryGo(func() error { h.compare(ctx, s.Owner, v.Ring); return nil }) {
+					h.releaseCompare(s.Owner, 0)
 				}
 			}
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return g.Wait()
+			_, _ = deliveries.Wait(), compares.Wait() // both are nil: what fails is tried again
+			return nil
 		}
 	}
 }
@@ -115,26 +153,36 @@ func (h *Handoff) Run(ctx context.Context) error {
 // reachable reports whether a delivery to the node has a chance.
 func (h *Handoff) reachable(node string) bool { return node == h.opts.Self || h.peers.Up(node) }
 
-// claim reports whether there is something to do about an owner's hints now,
-// and keeps others from doing it.
-func (h *Handoff) claim(s *replica.HintStats, v *gossip.View) bool {
-	if s.Cells == 0 && !s.Full {
-		return false
+// recipient returns what is remembered of an owner; h.mu is held.
+func (h *Handoff) recipient(owner string) *recipient {
+	r := h.owners[owner]
+	if r == nil {
+		r = &recipient{}
+		h.owners[owner] = r
 	}
+	return r
+}
+
+// claim reports whether an owner's hints are to be gone through now, and keeps
+// others from doing it.
+func (h *Handoff) claim(s *replica.HintStats, v *gossip.View) bool {
 	up := h.reachable(s.Owner)
 	_, member := v.Ring.Member(s.Owner)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := h.owners[s.Owner]
-	if r == nil {
-		r = &recipient{}
-		h.owners[s.Owner] = r
+	r := h.recipient(s.Owner)
+	if up != r.up {
+		r.up, r.failures, r.passed = up, 0, false
+		r.again, r.compareAgain = time.Time{}, time.Time{}
 	}
-	if up && !r.up {
-		r.failures, r.again = 0, time.Time{}
+	if r.busy || time.Now().Before(r.again) {
+		return false
 	}
-	r.up = up
-	if r.busy || time.Now().Before(r.again) || member && !up && r.routed == v.History {
+	if s.Cells == 0 {
+		r.passed = up || !member
+		return false
+	}
+	if member && !up && r.routed == v.History {
 		return false
 	}
 	r.busy = true
@@ -144,24 +192,21 @@ func (h *Handoff) claim(s *replica.HintStats, v *gossip.View) bool {
 func (h *Handoff) release(owner string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.owners[owner].busy = false
+	h.recipient(owner).busy = false
 }
 
 // deliver makes one pass over an owner's hints, and notes how it went.
-func (h *Handoff) deliver(ctx context.Context, s replica.HintStats, v *gossip.View) {
-	err := h.pass(ctx, s.Owner)
-	if err == nil && s.Full {
-		err = h.compare(ctx, s.Owner, v)
-	}
+func (h *Handoff) deliver(ctx context.Context, owner string, history *ring.History) {
+	err := h.pass(ctx, owner)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := h.owners[s.Owner]
+	r := h.recipient(owner)
 	r.busy = false
-	if err == nil {
-		r.failures, r.again, r.routed = 0, time.Time{}, v.History
+	if ctx.Err() != nil {
 		return
 	}
-	if ctx.Err() != nil {
+	if err == nil {
+		r.failures, r.again, r.routed, r.passed = 0, time.Time{}, history, r.up
 		return
 	}
 	r.again = time.Now().Add(min(handoffAgain<<min(r.failures, 10), handoffAgainMax))
@@ -247,24 +292,44 @@ func (h *Handoff) post(ctx context.Context, p parcel, v *gossip.View) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r, n, size := h.owners[p.owner], len(p.cells), pageBytes(p.cells)
-	r.delivered += uint64(n)
+	r, size := h.recipient(p.owner), pageBytes(p.cells)
+	r.cells += uint64(len(p.cells))
 	r.bytes += uint64(size)
-	r.rate.add(float64(n), time.Now())
+	r.rate.add(float64(len(p.cells)), time.Now())
 	return nil
 }
 
-// compare has an owner that too much was to be kept for compare everything
-// with the other owners.
-func (h *Handoff) compare(ctx context.Context, owner string, v *gossip.View) error {
-	if _, member := v.Ring.Member(owner); member && owner != h.opts.Self {
-		if !h.reachable(owner) {
-			return nil
-		}
+// claimCompare reports whether an owner that too much was to be kept for is to
+// compare everything, once it has what was kept.
+func (h *Handoff) claimCompare(s *replica.HintStats) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.recipient(s.Owner)
+	if !s.Full || !r.passed || r.comparing || time.Now().Before(r.compareAgain) {
+		return false
+	}
+	r.comparing = true
+	return true
+}
+
+func (h *Handoff) releaseCompare(owner string, again time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.recipient(owner)
+	r.comparing, r.compareAgain = false, time.Now().Add(again)
+}
+
+// compare has an owner compare all that it owns with the other owners, and
+// clears its mark when it has.
+func (h *Handoff) compare(ctx context.Context, owner string, r *ring.Ring) {
+	again := time.Duration(0)
+	defer func() { h.releaseCompare(owner, again) }()
+	if _, member := r.Member(owner); member && owner != h.opts.Self {
 		if _, err := ask(ctx, h.peers, owner, replica.KindCompare, nil); err != nil {
-			return fmt.Errorf("asking for a full compare: %w", err)
+			again = handoffAgainMax
+			h.log.Info("an owner did not compare everything, will ask again", "err", err)
+			return
 		}
 	}
 	h.store.ClearFull(owner)
-	return nil
 }

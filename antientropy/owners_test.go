@@ -2,6 +2,7 @@ package antientropy
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"sync"
@@ -27,6 +28,10 @@ type owners struct {
 	net   *memnet.Network
 	view  atomic.Pointer[gossip.View]
 	nodes []*owner
+
+	mu      sync.Mutex
+	events  []ring.Event
+	changed chan struct{} // closed when the view is replaced
 }
 
 type owner struct {
@@ -35,6 +40,7 @@ type owner struct {
 	all      *owners
 	fs       vfs.FS
 	store    *storage.Store
+	clock    *version.Clock
 	peers    *peer.Peers
 	exchange *Exchange
 	wire     atomic.Int64 // bytes written to connections that it has dialled, and read
@@ -44,10 +50,11 @@ type owner struct {
 // startOwners starts n nodes, of which three own each slot. The caller stops
 // them.
 func startOwners(t rapid.TB, n int) *owners {
-	o := &owners{t: t, net: memnet.New(1)}
-	o.view.Store(&gossip.View{Ring: ringOf(t, n)})
-	for i := range n {
-		o.nodes = append(o.nodes, &owner{name: fmt.Sprintf("n%d", i+1), all: o, fs: vfs.NewMem()})
+	o := &owners{t: t, net: memnet.New(1), changed: make(chan struct{})}
+	o.Add(ring.Event{Kind: ring.Found, Config: &ring.Config{Cluster: 7, N: 3, Placement: ring.PlacementEqual, Partitions: 64}})
+	for range n {
+		o.join()
+		o.allReady()
 	}
 	for _, m := range o.nodes {
 		m.start()
@@ -55,7 +62,56 @@ func startOwners(t rapid.TB, n int) *owners {
 	return o
 }
 
+// join adds a member, which does not run yet.
+func (o *owners) join() *owner {
+	m := &owner{name: fmt.Sprintf("n%d", len(o.nodes)+1), all: o, fs: vfs.NewMem()}
+	o.nodes = append(o.nodes, m)
+	o.Add(ring.Event{Kind: ring.Join, Name: m.name, Actor: uint64(len(o.nodes)), Weight: 1})
+	return m
+}
+
+// allReady has everybody own what they are coming to.
+func (o *owners) allReady() {
+	for _, m := range o.nodes {
+		for _, a := range o.View().Ring.ComingOf(m.name) {
+			o.Add(ring.Event{Kind: ring.Ready, Name: m.name, Since: a.Since, Slots: []ring.Range{a.Range}})
+		}
+	}
+}
+
+// Add appends an event to the history, as the gossip does.
+func (o *owners) Add(e ring.Event) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e.ID, e.Time = ring.EventID(len(o.events)+1), version.Timestamp(len(o.events)+1)
+	e.Slots = ring.JoinRanges(e.Slots)
+	o.events = append(o.events, e)
+	v := &gossip.View{Alive: map[string]bool{}}
+	var err error
+	if v.History, err = ring.NewHistory(o.events...); err != nil {
+		o.t.Fatal(err)
+	}
+	if v.Ring, err = ring.Replay(v.History); err != nil {
+		o.t.Fatal(err)
+	}
+	for _, m := range v.Ring.Members() {
+		v.Alive[m.Name] = true
+	}
+	o.view.Store(v)
+	close(o.changed)
+	o.changed = make(chan struct{})
+	return nil
+}
+
+func (o *owners) Changed() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.changed
+}
+
 func (o *owners) View() *gossip.View { return o.view.Load() }
+
+func (o *owners) Encoded() []byte { return o.View().History.Encoded() }
 
 func (o *owners) close() {
 	for _, m := range o.nodes {
@@ -64,55 +120,29 @@ func (o *owners) close() {
 	o.net.Close()
 }
 
-// ringOf returns a ring of n members that have all they are to own.
-func ringOf(t rapid.TB, n int) *ring.Ring {
-	var events []ring.Event
-	add := func(e ring.Event) *ring.Ring {
-		e.ID, e.Time = ring.EventID(len(events)+1), version.Timestamp(len(events)+1)
-		events = append(events, e)
-		h, err := ring.NewHistory(events...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := ring.Replay(h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	r := add(ring.Event{Kind: ring.Found, Config: &ring.Config{Cluster: 7, N: 3, Placement: ring.PlacementEqual, Partitions: 64}})
-	for i := range n {
-		name := fmt.Sprintf("n%d", i+1)
-		r = add(ring.Event{Kind: ring.Join, Name: name, Actor: uint64(i + 1), Weight: 1})
-		for _, m := range r.Members() {
-			for _, a := range r.ComingOf(m.Name) {
-				r = add(ring.Event{Kind: ring.Ready, Name: m.Name, Since: a.Since, Slots: []ring.Range{a.Range}})
-			}
-		}
-	}
-	if r.Changing() {
-		t.Fatal("the ring is still changing")
-	}
-	return r
-}
-
 func (m *owner) addr() string { return m.name + ":1" }
 
+// start starts a node that does not run, on what it left.
 func (m *owner) start() {
 	t := m.all.t
+	for _, other := range m.all.nodes {
+		if other.peers != nil {
+			other.peers.SetPeers(m.all.addrs())
+		}
+	}
 	var err error
 	m.store, err = storage.Open(storage.Options{Dir: "data", FS: m.fs, Durability: storage.Interval})
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := version.NewClock(nil)
-	m.Replica = replica.New(replica.Options{Store: m.store, Clock: clock, CacheBytes: 4 << 20})
+	m.clock = version.NewClock(nil)
+	m.Replica = replica.New(replica.Options{Store: m.store, Clock: m.clock, CacheBytes: 4 << 20})
 	listener, err := m.all.net.Listen(m.addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.peers = peer.New(peer.Options{
-		Self: peer.Identity{Cluster: 7, Name: m.name, Actor: m.store.Actor().ID}, Listener: listener, Clock: clock,
+		Self: peer.Identity{Cluster: 7, Name: m.name, Actor: m.store.Actor().ID}, Listener: listener, Clock: m.clock,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			c, err := m.all.net.Dial(ctx, m.name, addr)
 			if err != nil {
@@ -122,12 +152,16 @@ func (m *owner) start() {
 		},
 	}, m.serve)
 	m.exchange = NewExchange(ExchangeOptions{Self: m.name}, m, m.peers, m.all)
-	addrs := map[string]string{}
-	for _, other := range m.all.nodes {
-		addrs[other.name] = other.addr()
-	}
-	m.peers.SetPeers(addrs)
+	m.peers.SetPeers(m.all.addrs())
 	m.run()
+}
+
+func (o *owners) addrs() map[string]string {
+	addrs := map[string]string{}
+	for _, m := range o.nodes {
+		addrs[m.name] = m.addr()
+	}
+	return addrs
 }
 
 func (m *owner) serve(req *peer.Request) {
@@ -135,6 +169,8 @@ func (m *owner) serve(req *peer.Request) {
 	case m.Serve(req):
 	case req.Kind == replica.KindCompare:
 		m.exchange.Serve(req)
+	case req.Kind == replica.KindHistory:
+		req.Reply(binary.LittleEndian.AppendUint64(nil, m.all.View().History.Digest())) // they share one view
 	default:
 		req.Fail(1, "not known")
 	}
@@ -171,7 +207,7 @@ func (m *owner) halt() {
 
 // put merges cells, and waits.
 func (m *owner) put(cells ...replica.KeyedCell) {
-	if err := apply(context.Background(), m, cells); err != nil {
+	if err := apply(context.Background(), m, cells, time.Now()); err != nil {
 		m.all.t.Fatal(err)
 	}
 }

@@ -41,7 +41,8 @@ type PacerOptions struct {
 	// none. replica.ReadP99 is one.
 	P99 func() time.Duration
 	// Probe reads from the storage. It is timed in place of P99 where nobody
-	// reads, so that a machine that is busy otherwise is noticed. nil: none.
+	// reads and there is background work, so that a machine that is busy
+	// otherwise is noticed. nil: none.
 	Probe func(ctx context.Context) error
 }
 
@@ -54,6 +55,7 @@ type Pacer struct {
 
 	mu     sync.Mutex
 	budget budget
+	asked  bool // since the last decision
 }
 
 // NewPacer returns a pacer that grants at a fixed rate until Run adapts it.
@@ -85,12 +87,21 @@ func (p *Pacer) reads(ctx context.Context) time.Duration {
 			return d
 		}
 	}
-	if p.opts.Probe == nil {
+	if p.opts.Probe == nil || !p.wanted() {
 		return 0
 	}
 	began := time.Now()
 	_ = p.opts.Probe(ctx) // a failing disk is for those who need what it holds
 	return time.Since(began)
+}
+
+// wanted reports whether there was background work since it was last asked.
+func (p *Pacer) wanted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	asked := p.asked
+	p.asked = false
+	return asked
 }
 
 func (p *Pacer) decide(busy bool) {
@@ -117,6 +128,7 @@ func (p *Pacer) Wait(ctx context.Context, bytes int) error {
 func (p *Pacer) take(bytes int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked = true
 	return p.budget.take(time.Since(p.epoch), bytes)
 }
 

@@ -78,6 +78,15 @@ func TestPacerFollowsReads(t *testing.T) {
 		}
 		p99.Store(0)
 		time.Sleep(time.Minute)
+		if g := p.Granted(); g != 1 {
+			t.Errorf("a node without any work grants %v", g)
+		}
+		for range 200 { // work in the background alone
+			if err := p.Wait(ctx, 1); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(decideEvery / 2)
+		}
 		if g := p.Granted(); g != float64(floorRate)/ceilingRate {
 			t.Errorf("a node whose own reads are slow grants %v", g)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -109,6 +110,7 @@ func (t *Takeover) from(owner string, do func() error) error {
 func (t *Takeover) pullFrom(ctx context.Context, s source) error {
 	at := t.position(s)
 	for !at.done {
+		read := time.Now()
 		body, err := ask(ctx, t.peers, s.owner, replica.KindScan, replica.AppendScan(nil, replica.ScanRequest{
 			First: s.slots.Lo, Last: s.slots.Hi, Limit: pageCells, After: at.after,
 		}))
@@ -119,7 +121,7 @@ func (t *Takeover) pullFrom(ctx context.Context, s source) error {
 		if err != nil {
 			return err
 		}
-		if err := apply(ctx, t.replica, page.Cells); err != nil {
+		if err := apply(ctx, t.replica, page.Cells, read); err != nil {
 			return err
 		}
 		t.advance(0, len(page.Cells))

@@ -89,12 +89,10 @@ func (r *repairer) asks(keys []replica.Key) (asks []replica.Ask, cells []*versio
 }
 
 // carryOut does what is planned, here and on the peer. What was read too long
-// ago is left to the next compare: a cell may have been collected since.
+// ago is refused, and left to the next compare: it may have been collected
+// since.
 func (r *repairer) carryOut(ctx context.Context, plan *repairs, read time.Time) error {
-	if time.Since(read) >= replica.OpLifetime {
-		return fmt.Errorf("%s: answers too slowly", r.peer.name)
-	}
-	if err := apply(ctx, r.mine, plan.here); err != nil {
+	if err := apply(ctx, r.mine, plan.here, read); err != nil {
 		return err
 	}
 	r.counts.received.Add(uint64(len(plan.here)))

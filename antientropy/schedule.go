@@ -34,6 +34,7 @@ type changes func(slot uint16) time.Duration
 // the two are not known to be in step, and says what to compare next. It is
 // pure: its owner tells it the time.
 type schedule struct {
+	self  string
 	plans map[string]*plan
 	// stale: something happened since the last scan that may make a slot due.
 	stale bool
@@ -49,6 +50,7 @@ type plan struct {
 	backoff  time.Duration
 	began    time.Duration // of the last round: peers take turns by it
 	pairs    []pair        // by slot
+	from     int           // the pair that the next round begins with
 	due      []uint16      // to be compared, as of the last scan
 	more     bool          // there was more than fits into a round
 	open     int           // pairs not in step, as of the last scan
@@ -71,7 +73,7 @@ type round struct {
 	start time.Duration
 }
 
-func newSchedule() *schedule { return &schedule{plans: map[string]*plan{}} }
+func newSchedule(self string) *schedule { return &schedule{self: self, plans: map[string]*plan{}} }
 
 // share says which slots are shared with whom, in order. What is known of
 // those that stay is kept; new ones are due at once.
@@ -91,7 +93,12 @@ func (s *schedule) share(now time.Duration, shared map[string][]uint16) {
 			s.plans[name] = p
 		}
 		old := p.pairs
-		p.pairs, p.due = make([]pair, len(slots)), nil
+		p.pairs, p.due, p.from = make([]pair, len(slots)), nil, 0
+		if s.self > name {
+			// The other compares with this node as well: where much differs,
+			// the two meet, instead of doing the same at the same time.
+			p.from = len(slots) / 2
+		}
 		for i, slot := range slots {
 			for len(old) > 0 && old[0].slot < slot {
 				old = old[1:]
@@ -139,11 +146,16 @@ func (s *schedule) mark(now time.Duration, slot uint16) {
 }
 
 func (p *plan) find(slot uint16) *pair {
-	i, ok := slices.BinarySearchFunc(p.pairs, slot, func(pr pair, slot uint16) int { return int(pr.slot) - int(slot) })
-	if !ok {
-		return nil
+	if i := p.index(slot); i < len(p.pairs) && p.pairs[i].slot == slot {
+		return &p.pairs[i]
 	}
-	return &p.pairs[i]
+	return nil
+}
+
+// index returns where the slot's pair is, or would be.
+func (p *plan) index(slot uint16) int {
+	i, _ := slices.BinarySearchFunc(p.pairs, slot, func(pr pair, slot uint16) int { return int(pr.slot) - int(slot) })
+	return i
 }
 
 // known reports whether the pair is in step for all that p knows, changed
@@ -181,7 +193,7 @@ func (s *schedule) scan(now time.Duration, changed changes) {
 		}
 		full := true
 		for i := range p.pairs {
-			pr := &p.pairs[i]
+			pr := &p.pairs[(p.from+i)%len(p.pairs)]
 			at := changed(pr.slot)
 			if pr.dirty == never && pr.changed(at) {
 				pr.dirty = at
@@ -232,6 +244,7 @@ func (s *schedule) next(now time.Duration) (round, bool) {
 	p := s.plans[name]
 	r := round{peer: name, slots: p.due, start: now}
 	p.busy, p.began, p.due = true, now, nil
+	p.from = p.index(r.slots[len(r.slots)-1]) + 1
 	return r, true
 }
 
@@ -262,7 +275,8 @@ func (s *schedule) each(r round, slots []uint16, do func(*pair)) {
 	}
 }
 
-// finish ends a round. A peer with which it failed is left alone for a while.
+// finish ends a round. A peer with which it failed is left alone for a while;
+// then what the round did not come to has its turn first.
 func (s *schedule) finish(now time.Duration, r round, err error) {
 	p := s.plans[r.peer]
 	if p == nil {
@@ -276,6 +290,12 @@ func (s *schedule) finish(now time.Duration, r round, err error) {
 	}
 	p.backoff = min(max(2*p.backoff, backoffMin), backoffMax)
 	p.hold = now + p.backoff
+	for _, slot := range r.slots {
+		if pr := p.find(slot); pr != nil && pr.tried < r.start {
+			p.from = p.index(slot)
+			break
+		}
+	}
 }
 
 // fullSince reports whether everything was compared with everybody since then.

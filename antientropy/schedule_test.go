@@ -18,7 +18,7 @@ type desk struct {
 }
 
 func newDesk(shared map[string][]uint16) *desk {
-	d := &desk{schedule: newSchedule(), now: time.Second, changed: map[uint16]time.Duration{}}
+	d := &desk{schedule: newSchedule("n1"), now: time.Second, changed: map[uint16]time.Duration{}}
 	d.share(d.now, shared)
 	return d
 }
@@ -39,6 +39,9 @@ func (d *desk) rounds() map[string][]uint16 {
 		d.scan(d.now, d.at)
 		r, ok := d.next(d.now)
 		if !ok {
+			for _, slots := range out {
+				slices.Sort(slots)
+			}
 			return out
 		}
 		out[r.peer] = append(out[r.peer], r.slots...)
@@ -340,4 +343,33 @@ func TestScheduleLaw(t *testing.T) {
 			t.Fatalf("%d pairs open when all was quiet", d.open())
 		}
 	})
+}
+
+// What a round that failed did not come to is first in the next one.
+func TestScheduleGoesOnWhereARoundFailed(t *testing.T) {
+	d := newDesk(map[string][]uint16{"n2": {1, 2, 3, 4}})
+	d.observe(d.now, "n2", true)
+	d.scan(d.now, d.at)
+	r, _ := d.next(d.now)
+	d.stepped(r, []uint16{1})
+	d.unsure(r, []uint16{2})
+	d.finish(d.now, r, errors.New("failed"))
+	d.now += retryPair
+	d.scan(d.now, d.at)
+	if r, _ := d.next(d.now); !slices.Equal(r.slots, []uint16{3, 4, 2}) {
+		t.Errorf("the next round is %v", r.slots)
+	}
+}
+
+// Of two nodes that compare with each other, one begins in the middle.
+func TestScheduleBeginsWhereTheOtherDoesNot(t *testing.T) {
+	for self, want := range map[string]uint16{"n1": 0, "n3": 5} {
+		s := newSchedule(self)
+		s.share(0, map[string][]uint16{"n2": {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}})
+		s.observe(0, "n2", true)
+		s.scan(0, func(uint16) time.Duration { return 0 })
+		if r, _ := s.next(0); len(r.slots) != 10 || r.slots[0] != want {
+			t.Errorf("%s begins with %v", self, r.slots)
+		}
+	}
 }

@@ -8,15 +8,16 @@ import (
 	"github.com/dynaring/dynaring/replica/peer"
 )
 
-// This file is the part of a read that asks other owners and takes in what
-// they answer.
+// This file is the part of a read that asks other nodes and takes in what they
+// answer.
 
-// readLeg is one owner asked by one group.
+// readLeg is one node asked by one group.
 type readLeg struct {
 	d     *readDriver
 	group int
 	pos   int
 	node  string
+	owner bool // a present owner; else a fallback
 	sent  time.Time
 	done  func(peer.Reply)
 
@@ -37,11 +38,9 @@ func (d *readDriver) ask(g int, now time.Time) bool {
 	l.group, l.node = g, group.targets[group.next]
 	group.next++
 	l.pos = group.next
+	l.owner = group.owners&bit(l.pos) != 0
 	group.tally.ask(l.pos)
-	if d.encoded != g {
-		d.encode(group, l.asked)
-		d.encoded = g
-	}
+	d.encode(l)
 	late := now.Add(d.c.late.after(l.node, replica.KindRead))
 	if late.After(group.late) {
 		group.late = late
@@ -56,15 +55,35 @@ func (d *readDriver) send(l *readLeg, now time.Time) {
 	d.c.peers.Call(l.node, peer.Foreground, replica.KindRead, d.buf, d.deadline, l.done)
 }
 
-// encode makes the request for some items of a group: their keys, and what
-// the local replica holds of them.
-func (d *readDriver) encode(g *readGroup, asked []int32) {
+// encoded says what the driver's buffer holds: the request of a whole group, to
+// owners or to fallbacks.
+type encoded struct {
+	group int // -1: something else
+	owner bool
+}
+
+// encode makes the request of a leg: the keys that it asks for, and what the
+// local replica holds of them.
+func (d *readDriver) encode(l *readLeg) {
+	g := &d.groups[l.group]
+	whole := encoded{-1, false}
+	if len(l.asked) == len(g.items) {
+		whole = encoded{l.group, l.owner}
+		if d.encoded == whole {
+			return
+		}
+	}
+	d.encoded = whole
 	d.asks = d.asks[:0]
-	for _, at := range asked {
+	for _, at := range l.asked {
 		it := &d.items[g.items[at]]
 		d.asks = append(d.asks, replica.Ask{Key: it.key, Digest: it.local.Digest()})
 	}
-	d.buf = replica.AppendRead(d.buf[:0], d.asks, false)
+	if l.owner {
+		d.buf = replica.AppendRead(d.buf[:0], d.asks, false)
+	} else {
+		d.buf = replica.AppendStandInRead(d.buf[:0], d.asks)
+	}
 }
 
 // leg returns a leg that asks for all n items of its group.
@@ -85,7 +104,7 @@ func (d *readDriver) leg(n int) *readLeg {
 	return l
 }
 
-// answered takes an owner's answer, on the goroutine that brings it.
+// answered takes a node's answer, on the goroutine that brings it.
 func (l *readLeg) answered(r peer.Reply) {
 	d := l.d
 	d.c.observe(l.node, replica.KindRead, l.sent, r.Err)
@@ -116,8 +135,7 @@ func (d *readDriver) collect() {
 			l.err = d.parse(g, l)
 		}
 		if l.err == nil && len(l.asked) > 0 {
-			d.encode(g, l.asked)
-			d.encoded = -1
+			d.encode(l)
 			d.send(l, time.Now())
 			continue
 		}

@@ -37,7 +37,7 @@ type Peers interface {
 	// Call sends a request and returns at once. done is called exactly once,
 	// must not block, and owns the reply's body only until it returns.
 	Call(to string, class peer.Class, kind uint8, body []byte, deadline time.Time, done func(peer.Reply))
-	// Up reports whether a call has a chance now.
+	// Up reports whether a call has a chance now. It never blocks.
 	Up(name string) bool
 }
 
@@ -65,6 +65,7 @@ type Coordinator struct {
 	counters counters
 	chooser  chooser
 	late     lateness
+	health   health
 	repairs  repairs
 	served   served
 	allMine  everything
@@ -92,6 +93,7 @@ func New(opts Options, r *replica.Replica, peers Peers, views Views) *Coordinato
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Coordinator{opts: opts, log: opts.Logger, replica: r, peers: peers, views: views}
+	c.health.init()
 	c.repairs.init(&c.counters)
 	c.served.init()
 	c.SetExecutor(opts.Executor)
@@ -102,13 +104,14 @@ func New(opts Options, r *replica.Replica, peers Peers, views Views) *Coordinato
 // one needs the other to be made. Until then they are refused as loading.
 func (c *Coordinator) SetExecutor(x Executor) { c.served.executor.Store(&x) }
 
-// Run heals stale replicas in the background and serves the commands that
-// other nodes pass on, until ctx ends; then it finishes both what it has begun
+// Run heals stale replicas in the background, probes the nodes that are passed
+// over, and serves the commands that other nodes pass on, until ctx ends; then it finishes both what it has begun
 // and the repairs that are queued, within the request's bound. The replica
 // and the peers must outlive it.
 func (c *Coordinator) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.heal(ctx) })
+	wg.Go(func() { c.probe(ctx) })
 	for range execWorkers {
 		wg.Go(func() { c.served.work(c) })
 	}
@@ -118,20 +121,14 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	return nil
 }
 
-// observe notes how long a peer took to answer. What was never sent says
-// nothing of it.
-func (c *Coordinator) observe(node string, kind uint8, sent time.Time, err error) {
-	if err == nil || !peer.NotSent(err) {
-		c.late.observe(node, kind, time.Since(sent))
-	}
-}
-
 // Read is one cell to be read at R.
 type Read struct {
 	Key replica.Key // used until Coordinator.Read returns
 	R   int         // 0: the node's own; capped by the preference list's width
 
 	// Out. Cell is the merge of what R owners hold, nil if they hold nothing.
+	// Fallbacks that keep something for owners count where too few of these
+	// answer, but that there is nothing is an owner's word alone.
 	Cell *version.Cell
 	Err  error // *NoQuorumError, ErrLoading
 }
@@ -144,10 +141,13 @@ type Write struct {
 	// read-modify-write must: what is newer elsewhere is merged into the
 	// local replica first.
 	CheckFirst bool
+	// StandIn has a node carry it out that is no present owner: who passed it
+	// on can reach none.
+	StandIn bool
 
-	// Err is nil where W present owners stored it, or nothing was to be
-	// stored. Else it is Update.Err (refused, nothing stored), *NoQuorumError
-	// or ErrNotOwner or ErrLoading (not started), *UncertainError, or the
-	// local replica's refusal.
+	// Err is nil where W nodes stored it, or nothing was to be stored. Else it
+	// is Update.Err (refused, nothing stored), *NoQuorumError or ErrNotOwner
+	// or ErrLoading (not started), *UncertainError, or the local replica's
+	// refusal. NotStarted tells whether another node may carry it out.
 	Err error
 }

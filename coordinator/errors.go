@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/storage"
 	"github.com/dynaring/dynaring/storage/version"
 )
 
@@ -16,31 +18,52 @@ var (
 	ErrNotOwner = errors.New("this node is not a present owner of the key: nothing was started here")
 )
 
-// NoQuorumError says that fewer owners than needed could be reached. Of a
-// write, nothing was stored; of a read, fewer than Need replicas answered.
+// NotStarted reports whether an operation's error says that this node has
+// stored nothing of it and cannot now, so that another one may run it.
+func NotStarted(err error) bool {
+	return errors.Is(err, ErrNotOwner) || errors.Is(err, ErrLoading) || refusedHere(err)
+}
+
+// refusedHere reports whether an operation's error is the local replica's
+// refusal to store anything at all.
+func refusedHere(err error) bool {
+	return errors.Is(err, storage.ErrDiskFull) || errors.Is(err, storage.ErrFailed) ||
+		errors.Is(err, storage.ErrClosed) || errors.Is(err, replica.ErrClosed)
+}
+
+// NoQuorumError says that fewer nodes than needed could be reached. Of a
+// write, nothing was stored; of a read, fewer than Need replicas answered, or
+// none that can say that there is nothing.
 type NoQuorumError struct {
 	Op   string // "read", "write", "check" (the read before a write), "route", "scan" or "count"
-	Need int    // owners needed
-	Got  int    // owners that could be reached, or answered
+	Need int    // nodes needed
+	Got  int    // nodes that could be reached, or answered
+	// Unknown: of a read or a check, no owner answered, and the others keep
+	// nothing of the key, which says nothing.
+	Unknown bool
 }
 
 // Error says what was needed and what there was.
 func (e *NoQuorumError) Error() string {
-	switch e.Op {
-	case "write":
-		return fmt.Sprintf("%d of the %d owners needed for the write can be reached: nothing was stored, try again", e.Got, e.Need)
-	case "check":
-		return fmt.Sprintf("%d of the %d owners that have to be read before the write answered: nothing was stored, try again", e.Got, e.Need)
-	case "route":
-		return "no owner of the key can be reached: nothing was started, try again"
+	switch {
+	case e.Op == "write":
+		return fmt.Sprintf("%d of the %d nodes needed for the write can be reached: nothing was stored, try again", e.Got, e.Need)
+	case e.Op == "check" && e.Unknown:
+		return "no owner of the key answered, and the others keep nothing of it: nothing was stored, try again"
+	case e.Op == "check":
+		return fmt.Sprintf("%d of the %d nodes that have to be read before the write answered: nothing was stored, try again", e.Got, e.Need)
+	case e.Op == "route":
+		return "no node that could run the command can be reached: nothing was started, try again"
+	case e.Unknown:
+		return "no owner of the key answered, and the others keep nothing of it, try again"
 	}
-	return fmt.Sprintf("%d of the %d owners needed for the %s answered, try again", e.Got, e.Need, e.Op)
+	return fmt.Sprintf("%d of the %d nodes needed for the %s answered, try again", e.Got, e.Need, e.Op)
 }
 
 // UncertainError says that a write was stored on fewer replicas than it asked
 // for. It may yet take effect, so it must not be repeated blindly.
 type UncertainError struct {
-	K   int         // present owners known to have stored it
+	K   int         // nodes known to have stored it
 	W   int         // those that were asked for
 	Dot version.Dot // of the write; the zero Dot for an increment, or where it is unknown
 	// Lost: the node that ran the command was not heard of again. It may be

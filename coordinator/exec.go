@@ -36,11 +36,14 @@ type Command struct {
 	Slot  uint16
 	Class Class
 	Args  [][]byte // with its name
+	// StandIn: who passes it on can reach no present owner, the node that gets
+	// it is to run it all the same. Set by Forward.
+	StandIn bool
 
 	// Reply is the RESP reply, whole, in the session's protocol.
 	Reply []byte
-	// Err says that there is no reply. Of an Executor: ErrNotOwner or
-	// ErrLoading, where it has not started the command. Of Forward:
+	// Err says that there is no reply. Of an Executor: an error that NotStarted
+	// knows, where it has not started the command. Of Forward:
 	// *NoQuorumError (nothing was started), *UncertainError (the owner that
 	// ran it was lost), or errors that nothing can be done about.
 	Err error
@@ -55,10 +58,11 @@ type Executor func(ctx context.Context, x *Exec)
 // The wire forms. Integers are unsigned varints unless a width is given.
 //
 //	request  format 1, proto, R, W, left (µs until the deadline), commands n,
-//	         n × (class 1, slot, args n, n × (length, bytes))
+//	         n × (class 1, and 128 as a stand-in; slot, args n, n × (length, bytes))
 //	replies  format 1, n, n × (status 1, length, bytes)
 const (
-	formatExec = 1
+	formatExec  = 1
+	flagStandIn = 128
 
 	// maxExecCommands bounds the commands of a frame.
 	maxExecCommands = 1 << 16
@@ -73,7 +77,7 @@ type status uint8
 
 const (
 	statusReply      status = iota // bytes are its reply
-	statusNotStarted               // another owner may run it
+	statusNotStarted               // another node may run it; bytes are why this one cannot store it
 	statusLater                    // a read whose reply did not fit: ask again
 	statusFailed                   // not started, for the reason in bytes
 	statusEnd
@@ -91,7 +95,11 @@ func appendExec(dst []byte, x *Exec, index []int32, left time.Duration) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(index)))
 	for _, i := range index {
 		cmd := &x.Commands[i]
-		dst = append(dst, byte(cmd.Class))
+		class := byte(cmd.Class)
+		if cmd.StandIn {
+			class |= flagStandIn
+		}
+		dst = append(dst, class)
 		dst = binary.AppendUvarint(dst, uint64(cmd.Slot))
 		dst = binary.AppendUvarint(dst, uint64(len(cmd.Args)))
 		for _, a := range cmd.Args {
@@ -124,7 +132,8 @@ func decodeExec(b []byte, x *Exec, args *[][]byte) (left time.Duration, err erro
 	x.Commands = x.Commands[:0]
 	all := (*args)[:0]
 	for range n {
-		cmd := Command{Class: Class(d.byte())}
+		class := d.byte()
+		cmd := Command{Class: Class(class &^ flagStandIn), StandIn: class&flagStandIn != 0}
 		slot := d.uint()
 		argc := d.count(len(b), 1)
 		if d.bad || cmd.Class > RMW || slot >= ring.Slots || argc == 0 {
@@ -164,7 +173,9 @@ func appendReplies(dst []byte, x *Exec, limit int) []byte {
 		cmd := &x.Commands[i]
 		st, body := statusReply, cmd.Reply
 		switch {
-		case errors.Is(cmd.Err, ErrNotOwner) || errors.Is(cmd.Err, ErrLoading):
+		case cmd.Err != nil && refusedHere(cmd.Err):
+			st, body = statusNotStarted, []byte(cmd.Err.Error())
+		case cmd.Err != nil && NotStarted(cmd.Err):
 			st, body = statusNotStarted, nil
 		case cmd.Err != nil:
 			st, body = statusFailed, []byte(cmd.Err.Error())

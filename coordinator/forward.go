@@ -13,7 +13,7 @@ import (
 
 // Forward passes commands on to node, which Route named, and fills in every
 // command's Reply or Err. What was certainly not started there is tried on
-// another owner, or here if this node has become the next in line; so is a
+// another node, or here if this node has become the next in line; so is a
 // read whose answer was lost, and a read that is late is asked of a second
 // owner as well. A write that may have been started is never tried again: it
 // ends in *UncertainError. The commands of one call have no order among each
@@ -30,8 +30,10 @@ func (c *Coordinator) Forward(ctx context.Context, node string, x *Exec) {
 	d.commands = slices.Grow(d.commands[:0], len(x.Commands))[:len(x.Commands)]
 	clear(d.commands)
 	d.open = len(x.Commands)
+	v := c.views.View()
 	for i := range x.Commands {
-		x.Commands[i].Reply, x.Commands[i].Err = nil, nil
+		cmd := &x.Commands[i]
+		cmd.Reply, cmd.Err, cmd.StandIn = nil, nil, c.sendsStandIn(&v, cmd.Slot, node)
 		d.todo = append(d.todo, int32(i))
 	}
 	c.counters.forwarded.Add(uint64(len(x.Commands)))
@@ -69,9 +71,6 @@ type forwarded struct {
 	tried   uint64 // by index in nodes
 	sent    int    // how often it was sent anywhere
 }
-
-// maxTries bounds how often a command is sent to some node.
-const maxTries = 8
 
 // execLeg is one frame of commands on its way.
 type execLeg struct {
@@ -231,6 +230,9 @@ func (d *forwardDriver) take(l *execLeg) error {
 		case st == statusReply:
 			d.finish(i, body, nil)
 		case st == statusNotStarted:
+			if len(body) > 0 {
+				d.c.passOver(l.node, errors.New(string(body)))
+			}
 			d.lost(i, true)
 		case st == statusLater:
 			again = append(again, int32(i))
@@ -250,7 +252,7 @@ func (d *forwardDriver) take(l *execLeg) error {
 func notStarted(err error) bool {
 	if remote, ok := err.(*peer.RemoteError); ok {
 		switch remote.Code {
-		case CodeLoading, replica.CodeMalformed, replica.CodeOverloaded, replica.CodeClosed:
+		case CodeLoading, replica.CodeMalformed, replica.CodeOverloaded, replica.CodeClosed, replica.CodeStale:
 			return true
 		}
 		return false
@@ -262,19 +264,6 @@ func (d *forwardDriver) finish(i int, reply []byte, err error) {
 	d.commands[i].done = true
 	d.open--
 	d.x.Commands[i].Reply, d.x.Commands[i].Err = reply, err
-}
-
-// lost decides what to do about a command whose frame failed, or that was
-// refused.
-func (d *forwardDriver) lost(i int, notStarted bool) {
-	cmd := &d.commands[i]
-	switch {
-	case cmd.done || cmd.pending > 0: // another leg may still answer
-	case notStarted || d.x.Commands[i].Class == Reading:
-		d.todo = append(d.todo, int32(i))
-	default:
-		d.giveUp(i)
-	}
 }
 
 // giveUp ends a command that has no answer.
@@ -290,114 +279,6 @@ func (d *forwardDriver) giveUp(i int) {
 	}
 	d.c.counters.uncertain.Add(1)
 	d.finish(i, nil, &UncertainError{W: quorum(d.x.W, d.c.opts.W, width), Lost: true})
-}
-
-// retry passes on what is to be tried elsewhere to the next owners.
-func (d *forwardDriver) retry() {
-	for len(d.todo) > 0 {
-		to := d.next(func(i int32, err error) { d.finish(int(i), nil, err) })
-		d.c.counters.rerouted.Add(uint64(len(d.batch)))
-		switch {
-		case len(d.batch) == 0:
-		case to == "":
-			d.runHere(d.batch)
-		default:
-			d.send(to, d.batch)
-		}
-	}
-}
-
-// next moves the commands that go to one node from todo to batch, and returns
-// that node. Those that can go nowhere are given to failed.
-func (d *forwardDriver) next(failed func(i int32, err error)) (to string) {
-	d.batch = d.batch[:0]
-	rest := d.todo[:0]
-	for _, i := range d.todo {
-		cmd := &d.x.Commands[i]
-		node, err := d.c.route(cmd.Slot, cmd.Class, d.triedBy(i))
-		if err == nil && d.commands[i].sent >= maxTries {
-			err = &NoQuorumError{Op: "route", Need: 1}
-		}
-		switch {
-		case err != nil:
-			failed(i, err)
-		case len(d.batch) == 0 || node == to:
-			to = node
-			d.batch = append(d.batch, i)
-		default:
-			rest = append(rest, i)
-		}
-	}
-	d.todo = rest
-	return to
-}
-
-// triedBy lists the nodes that a command was sent to.
-func (d *forwardDriver) triedBy(i int32) []string {
-	var tried []string
-	for at, n := range d.nodes {
-		if d.commands[i].tried&bit(at) != 0 {
-			tried = append(tried, n)
-		}
-	}
-	return tried
-}
-
-// runHere runs commands on this node, which is the next in line.
-func (d *forwardDriver) runHere(index []int32) {
-	at := slices.Index(d.nodes, "")
-	if at < 0 {
-		at = len(d.nodes)
-		d.nodes = append(d.nodes, "")
-	}
-	sub := Exec{Proto: d.x.Proto, R: d.x.R, W: d.x.W}
-	for _, i := range index {
-		d.commands[i].tried |= bit(at)
-		d.commands[i].sent++
-		sub.Commands = append(sub.Commands, d.x.Commands[i])
-	}
-	d.c.runLocal(until{d.ctx, d.deadline}, &sub)
-	for n, i := range index {
-		cmd := &sub.Commands[n]
-		if errors.Is(cmd.Err, ErrNotOwner) || errors.Is(cmd.Err, ErrLoading) {
-			d.lost(int(i), true)
-			continue
-		}
-		d.finish(int(i), cmd.Reply, cmd.Err)
-	}
-}
-
-// nextEvent returns when the driver has to look again without any answer.
-func (d *forwardDriver) nextEvent() time.Time {
-	next := d.deadline
-	for _, l := range d.legs {
-		if !l.late.IsZero() && l.late.Before(next) {
-			next = l.late
-		}
-	}
-	return next
-}
-
-// hedge asks other owners for the reads of a frame that is late.
-func (d *forwardDriver) hedge(now time.Time) {
-	for _, l := range d.legs {
-		if l.late.IsZero() || now.Before(l.late) {
-			continue
-		}
-		l.late = time.Time{}
-		for _, i := range l.idx {
-			if cmd := &d.commands[i]; d.x.Commands[i].Class == Reading && !cmd.done && cmd.pending == 1 {
-				d.todo = append(d.todo, i)
-			}
-		}
-	}
-	for len(d.todo) > 0 {
-		to := d.next(func(int32, error) {}) // the late one may still answer
-		if to != "" {
-			d.c.counters.hedges.Add(1)
-			d.send(to, d.batch)
-		}
-	}
 }
 
 // leave ends the caller's use of the driver.

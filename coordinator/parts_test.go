@@ -90,24 +90,28 @@ func TestRepairQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := []byte("key")
-	q.add("n1", replica.Key{Key: name}, a)
-	q.add("n1", replica.Key{Key: name}, b)
-	q.add("n1", replica.Key{Key: name}, a)
-	q.add("n2", replica.Key{Key: name}, a)
+	read := time.Now()
+	q.add("n1", replica.Key{Key: name}, a, read)
+	q.add("n1", replica.Key{Key: name}, b, read.Add(-time.Second))
+	q.add("n1", replica.Key{Key: name}, a, read)
+	q.add("n2", replica.Key{Key: name}, a, read)
 	name[0] = 'x'
 	all := q.take()
 	if len(all) != 2 || len(all[0].cell.Cell.Versions) != 2 || !bytes.Equal(all[0].cell.Key.Key, []byte("key")) {
 		t.Fatal(all)
 	}
+	if !all[0].read.Equal(read.Add(-time.Second)) {
+		t.Fatal("what was joined is as old as its oldest part")
+	}
 	for i := range 2 * maxRepairs {
-		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, a)
+		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, a, read)
 	}
 	if got := len(q.take()); got != maxRepairs || stats.repairsDropped.Load() != maxRepairs {
 		t.Fatal(got)
 	}
 	large := sampleCell(t, strings.Repeat("x", maxRepairBytes/2), false)
 	for i := range 5 {
-		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, large)
+		q.add("n1", replica.Key{Key: fmt.Append(nil, i)}, large, read)
 	}
 	if got := len(q.take()); got != 1 || q.bytes != 0 {
 		t.Fatal(got, q.bytes)
@@ -121,10 +125,12 @@ func TestErrorTexts(t *testing.T) {
 		err  error
 		text string
 	}{
-		{&NoQuorumError{"write", 2, 1}, "1 of the 2 owners needed for the write can be reached: nothing was stored, try again"},
-		{&NoQuorumError{"check", 2, 1}, "1 of the 2 owners that have to be read before the write answered: nothing was stored, try again"},
-		{&NoQuorumError{"route", 1, 0}, "no owner of the key can be reached: nothing was started, try again"},
-		{&NoQuorumError{"read", 2, 1}, "1 of the 2 owners needed for the read answered, try again"},
+		{&NoQuorumError{Op: "write", Need: 2, Got: 1}, "1 of the 2 nodes needed for the write can be reached: nothing was stored, try again"},
+		{&NoQuorumError{Op: "check", Need: 2, Got: 1}, "1 of the 2 nodes that have to be read before the write answered: nothing was stored, try again"},
+		{&NoQuorumError{Op: "route", Need: 1, Got: 0}, "no node that could run the command can be reached: nothing was started, try again"},
+		{&NoQuorumError{Op: "read", Need: 2, Got: 1}, "1 of the 2 nodes needed for the read answered, try again"},
+		{&NoQuorumError{Op: "read", Need: 2, Unknown: true}, "no owner of the key answered, and the others keep nothing of it, try again"},
+		{&NoQuorumError{Op: "check", Need: 2, Unknown: true}, "no owner of the key answered, and the others keep nothing of it: nothing was stored, try again"},
 		{&UncertainError{K: 1, W: 2, Dot: dot}, "stored on 1 of 2 as (00000000000000ab/1,3), and may yet take effect"},
 		{&UncertainError{K: 1, W: 2}, "stored on 1 of 2, and may yet take effect"},
 		{&UncertainError{W: 2, Lost: true}, "known to be stored on 0 of 2: the owner that ran the command did not answer, so it may be stored on any of them"},

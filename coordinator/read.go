@@ -14,8 +14,9 @@ import (
 // Read reads the cells at R and fills in what each found. The local replica
 // answers first, if this node is a present owner; R-1 others are asked whether
 // theirs are the same. Where they are not, the answer is the merge, and who
-// lacks a part of it is repaired in the background. It returns within the
-// request's bound, or ctx's if that is earlier.
+// lacks a part of it is repaired in the background. Where fewer than R owners
+// can be reached, or answer, fallbacks are asked for what they keep in their
+// place. It returns within the request's bound, or ctx's if that is earlier.
 func (c *Coordinator) Read(ctx context.Context, reads []Read) {
 	v := c.views.View()
 	c.counters.reads.Add(uint64(len(reads)))
@@ -48,7 +49,7 @@ func (c *Coordinator) Read(ctx context.Context, reads []Read) {
 		it := &d.items[n]
 		reads[it.tag].Cell, reads[it.tag].Err = it.cell, it.err
 		if it.behind {
-			c.repairs.add("", it.key, it.cell)
+			c.repairs.add("", it.key, it.cell, d.began)
 		}
 	}
 	d.leave()
@@ -58,13 +59,16 @@ func (c *Coordinator) Read(ctx context.Context, reads []Read) {
 type readDriver struct {
 	driver
 	c        *Coordinator
+	ring     *ring.Ring
+	began    time.Time // what it reads is as of then, or later
 	deadline time.Time
+	check    bool // of a write: this node is told too what its own replica lacks where it stands in
 	items    []readItem
 	groups   []readGroup
 	legs     []*readLeg // asked so far; the rest of its capacity is kept for reuse
 	open     int        // groups without an outcome
-	buf      []byte     // the request of group encoded
-	encoded  int
+	buf      []byte     // the request that encoded says
+	encoded  encoded
 	asks     []replica.Ask
 	answers  []replica.Answer
 
@@ -78,24 +82,30 @@ type readItem struct {
 	key    replica.Key
 	tag    int           // the caller's number for it
 	local  *version.Cell // what this node's replica holds, if it votes
+	kept   *version.Cell // the same with the hints that it keeps, if it stands in
 	cell   *version.Cell // the answer
-	behind bool          // the local replica votes, and lacks a part of the answer
+	behind bool          // the local replica lacks a part of the answer, and is to have it
 	err    error
 }
 
 // readGroup is the keys of a batch that have the same owners and the same R,
-// as many as a frame should hold.
+// and, where fallbacks have to answer, the same fallbacks: as many as a frame
+// should hold.
 type readGroup struct {
-	set     int
-	size    int // of its request, about
-	here    bool
-	tally   tally    // position 0 is this node, i+1 is targets[i]
-	targets []string // other present owners that can be called, the first to ask first
-	next    int      // target to ask next
-	items   []int32
-	late    time.Time // when to ask a further one; zero: never
-	answers []*readLeg
-	result  outcome
+	set       int
+	size      int // of its request, about
+	here      bool
+	tally     tally    // position 0 is this node, i+1 is targets[i]
+	owners    uint64   // positions of present owners
+	targets   []string // other nodes that can be called, the first to ask first: present owners, and then fallbacks
+	next      int      // target to ask next
+	fallbacks []string
+	short     bool // fewer owners than needed could be reached from the start
+	wide      bool // fallbacks are among the targets
+	items     []int32
+	late      time.Time // when to ask a further one; zero: never
+	answers   []*readLeg
+	result    outcome
 }
 
 func (c *Coordinator) reader() *readDriver {
@@ -118,7 +128,7 @@ func (d *readDriver) reset() {
 		g := &d.groups[i]
 		clear(g.answers)
 		clear(g.targets)
-		g.answers, g.items, g.targets = g.answers[:0], g.items[:0], g.targets[:0]
+		g.answers, g.items, g.targets, g.fallbacks = g.answers[:0], g.items[:0], g.targets[:0], nil
 	}
 	for _, l := range d.legs {
 		clear(l.got)
@@ -129,7 +139,8 @@ func (d *readDriver) reset() {
 	clear(d.answers)
 	d.items, d.groups, d.legs = d.items[:0], d.groups[:0], d.legs[:0]
 	d.asks, d.answers, d.buf = d.asks[:0], d.answers[:0], keepSmall(d.buf)
-	d.open, d.encoded, d.inbox, d.gone = 0, -1, d.inbox[:0], false
+	d.ring = nil
+	d.open, d.encoded, d.inbox, d.gone, d.check = 0, encoded{group: -1}, d.inbox[:0], false, false
 }
 
 // keepSmall empties a buffer for reuse, or lets go of a large one.
@@ -143,11 +154,13 @@ func keepSmall(b []byte) []byte {
 // add puts a key into the batch, before run. tag is kept for the caller.
 func (d *readDriver) add(v *View, p *ring.Preference, need int, here bool, key replica.Key, tag int) {
 	n := len(d.items)
+	d.ring = v.Ring
 	d.items = append(d.items, readItem{key: key, tag: tag})
 	size := askBytes + len(key.Key) + len(key.Field)
 	for i := range d.groups {
 		g := &d.groups[i]
-		if g.set == p.Set && g.tally.need == need && g.size+size <= softFrame {
+		if g.set == p.Set && g.tally.need == need && g.size+size <= softFrame &&
+			(!g.short || slices.Equal(g.fallbacks, p.Fallbacks)) {
 			g.items = append(g.items, int32(n))
 			g.size += size
 			return
@@ -155,13 +168,15 @@ func (d *readDriver) add(v *View, p *ring.Preference, need int, here bool, key r
 	}
 	d.groups = grow(d.groups)
 	g := &d.groups[len(d.groups)-1]
-	g.set, g.size, g.here, g.next, g.late, g.result = p.Set, size, here, 0, time.Time{}, pending
+	g.set, g.size, g.here, g.fallbacks = p.Set, size, here, p.Fallbacks
+	g.next, g.late, g.result, g.wide = 0, time.Time{}, pending, false
 	g.targets = d.c.reachable(g.targets, v, d.c.others(v.Ring, p))
 	voters := (bit(len(g.targets)) - 1) << 1
 	if here {
 		voters |= bit(0)
 	}
-	g.tally = newTally(need, voters)
+	g.tally, g.owners = newTally(need, voters), voters
+	g.short = g.tally.outcome() == failed
 	g.items = append(g.items, int32(n))
 }
 
@@ -181,7 +196,7 @@ func grow[T any](s []T) []T {
 // over.
 func (d *readDriver) run(ctx context.Context, deadline time.Time) {
 	now := time.Now()
-	d.deadline = deadline
+	d.began, d.deadline = now, deadline
 	d.open = len(d.groups)
 	for g := range d.groups {
 		d.readLocal(&d.groups[g])
@@ -229,17 +244,23 @@ func (d *readDriver) readLocal(g *readGroup) {
 	}
 }
 
-// advance asks as many owners as the group is short of, and notes when it has
+// advance asks as many nodes as the group is short of, and notes when it has
 // its outcome.
 func (d *readDriver) advance(g int, now time.Time) {
 	group := &d.groups[g]
 	for group.result == pending {
-		if group.result = group.tally.outcome(); group.result != pending {
+		o := group.tally.outcome()
+		switch {
+		case o == pending && (group.tally.short() == 0 || !d.ask(g, now)):
+			return
+		case o == pending:
+		case o == failed && !group.wide:
+			d.widen(group)
+		case o == enough && !d.conclusive(group) && d.more(g, now):
+			return
+		default:
+			group.result = o
 			d.open--
-			return
-		}
-		if group.tally.short() == 0 || !d.ask(g, now) {
-			return
 		}
 	}
 }
@@ -248,17 +269,37 @@ func (d *readDriver) advance(g int, now time.Time) {
 func (d *readDriver) nextEvent() time.Time {
 	next := d.deadline
 	for g := range d.groups {
-		if late := d.groups[g].late; d.groups[g].result == pending && !late.IsZero() && late.Before(next) {
-			next = late
+		group := &d.groups[g]
+		if group.result != pending {
+			continue
+		}
+		if !group.late.IsZero() {
+			next = earlier(next, group.late)
+		}
+		if !group.wide && len(group.fallbacks) > 0 {
+			next = earlier(next, d.patience())
 		}
 	}
 	return next
 }
 
-// hedge asks a further owner when one is late.
+// patience returns when owners that have not answered are given up for
+// fallbacks: with enough time left for these.
+func (d *readDriver) patience() time.Time { return d.began.Add(d.deadline.Sub(d.began) / 2) }
+
+// hedge asks a further owner when one is late, and fallbacks when that is no
+// use.
 func (d *readDriver) hedge(g int, now time.Time) {
 	group := &d.groups[g]
-	if group.result != pending || group.late.IsZero() || now.Before(group.late) {
+	if group.result != pending {
+		return
+	}
+	if !group.wide && len(group.fallbacks) > 0 && !now.Before(d.patience()) {
+		d.widen(group)
+		for n := group.tally.need - group.tally.acks(); n > 0 && d.ask(g, now); n-- {
+		}
+	}
+	if group.late.IsZero() || now.Before(group.late) {
 		return
 	}
 	group.late = time.Time{}
@@ -269,7 +310,7 @@ func (d *readDriver) hedge(g int, now time.Time) {
 
 // resolve fills in the items of a group.
 func (d *readDriver) resolve(g *readGroup) {
-	if g.result != enough {
+	if g.tally.outcome() != enough {
 		d.c.counters.noQuorum.Add(1)
 		err := &NoQuorumError{Op: "read", Need: g.tally.need, Got: g.tally.got()}
 		for _, n := range g.items {
@@ -280,31 +321,42 @@ func (d *readDriver) resolve(g *readGroup) {
 	same := !slices.ContainsFunc(g.answers, func(l *readLeg) bool { return !l.same })
 	for at, n := range g.items {
 		it := &d.items[n]
-		it.cell = it.local
-		if same {
-			continue
+		if it.cell = it.local; it.kept != nil {
+			it.cell = version.Merge(it.cell, it.kept)
 		}
-		for _, l := range g.answers {
-			if !l.same {
-				it.cell = version.Merge(it.cell, l.got[at].Cell)
+		if !same {
+			for _, l := range g.answers {
+				if !l.same {
+					it.cell = version.Merge(it.cell, l.got[at].Cell)
+				}
 			}
 		}
-		d.repair(g, it, at)
+		if it.cell == nil && !g.ownersSay() {
+			d.c.counters.noQuorum.Add(1)
+			it.err = &NoQuorumError{Op: "read", Need: g.tally.need, Unknown: true}
+		}
+		if !same || it.kept != nil {
+			d.repair(g, it, at)
+		}
 	}
 }
 
-// repair finds who lacks a part of the answer: the others are put into the
-// queue of repairs, the local replica is left to the caller.
+// repair finds which owners lack a part of the answer: the others are put into
+// the queue of repairs, the local replica is left to the caller. What fallbacks
+// keep is not theirs, and is left as it is.
 func (d *readDriver) repair(g *readGroup, it *readItem, at int) {
 	whole := it.cell.Digest()
-	it.behind = g.tally.good&bit(0) != 0 && it.local.Digest() != whole
+	it.behind = g.tally.good&bit(0) != 0 && (g.here || d.check) && it.local.Digest() != whole
 	for _, l := range g.answers {
+		if !l.owner {
+			continue
+		}
 		held := it.local
 		if !l.same && l.got[at].Status != replica.Same {
 			held = l.got[at].Cell
 		}
 		if held.Digest() != whole {
-			d.c.repairs.add(l.node, it.key, it.cell)
+			d.c.repairs.add(l.node, it.key, it.cell, d.began)
 		}
 	}
 }

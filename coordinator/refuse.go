@@ -14,7 +14,8 @@ import (
 // node that knows an older ring may ask one that has lost its data since, or
 // has not received it yet, and would take "absent" for an answer. Reads without
 // values are let through: nobody's quorum counts them, and they show what a
-// coming owner holds. It never blocks.
+// coming owner holds. So are those that ask a stand-in: that it holds nothing
+// is no answer to them. It never blocks.
 func (c *Coordinator) Refuse(req *peer.Request) bool {
 	switch req.Kind {
 	case replica.KindRead, replica.KindScan, replica.KindCount:
@@ -42,7 +43,7 @@ func (c *Coordinator) answersFor(r *ring.Ring, kind uint8, body []byte) bool {
 	switch kind {
 	case replica.KindRead:
 		asks, stripped, err := replica.DecodeRead(body)
-		return err != nil || stripped || !slices.ContainsFunc(asks, func(a replica.Ask) bool {
+		return err != nil || stripped || replica.StandsIn(body) || !slices.ContainsFunc(asks, func(a replica.Ask) bool {
 			return !slices.Contains(r.Lookup(a.Key.Slot).Owners, c.opts.Self)
 		})
 	case replica.KindScan:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,12 @@ type repairs struct {
 type repair struct {
 	node string
 	cell replica.KeyedCell
+	read time.Time // when the oldest part of it was read
 }
+
+// over returns when a repair is too old to be made: what it carries may have
+// been dropped everywhere since (law 7).
+func (r *repair) over() time.Time { return r.read.Add(replica.OpLifetime) }
 
 func (q *repairs) init(stats *counters) {
 	q.ready = make(chan struct{}, 1)
@@ -45,12 +51,13 @@ func (q *repairs) init(stats *counters) {
 }
 
 // add queues the cell for node, together with what already waits for the same
-// place. It copies the key and never blocks.
-func (q *repairs) add(node string, key replica.Key, cell *version.Cell) {
+// place. read is when it was read. It copies the key and never blocks.
+func (q *repairs) add(node string, key replica.Key, cell *version.Cell, read time.Time) {
 	h := q.hash(node, key)
 	q.mu.Lock()
 	if at, ok := q.index[h]; ok && q.queue[at].is(node, key) {
 		old := &q.queue[at].cell
+		q.queue[at].read = earlier(q.queue[at].read, read)
 		q.bytes -= len(old.Cell.Bytes())
 		old.Cell = version.Merge(old.Cell, cell)
 		q.bytes += len(old.Cell.Bytes())
@@ -64,7 +71,7 @@ func (q *repairs) add(node string, key replica.Key, cell *version.Cell) {
 		return
 	}
 	q.index[h] = len(q.queue)
-	q.queue = append(q.queue, repair{node, replica.KeyedCell{Key: cloneKey(key), Cell: cell}})
+	q.queue = append(q.queue, repair{node, replica.KeyedCell{Key: cloneKey(key), Cell: cell}, read})
 	q.bytes += size
 	q.mu.Unlock()
 	q.stats.repairsQueued.Add(1)
@@ -133,9 +140,14 @@ func (c *Coordinator) heal(ctx context.Context) {
 // or failed: no more than one round is ever on its way.
 func (c *Coordinator) healAll(all []repair, deadline time.Time) {
 	var wg sync.WaitGroup
+	queued := len(all)
+	now := time.Now()
+	all = slices.DeleteFunc(all, func(r repair) bool { return !now.Before(r.over()) })
+	c.counters.repairsDropped.Add(uint64(queued - len(all)))
 	for len(all) > 0 {
 		node, size := all[0].node, 0
 		var mine []replica.KeyedCell
+		until := deadline
 		rest := all[:0]
 		for _, r := range all {
 			if r.node != node || size > softFrame {
@@ -143,6 +155,7 @@ func (c *Coordinator) healAll(all []repair, deadline time.Time) {
 				continue
 			}
 			mine = append(mine, r.cell)
+			until = earlier(until, r.over())
 			size += len(r.cell.Key.Key) + len(r.cell.Key.Field) + len(r.cell.Cell.Bytes())
 		}
 		all = rest
@@ -155,7 +168,7 @@ func (c *Coordinator) healAll(all []repair, deadline time.Time) {
 			c.replica.Apply(&replica.ApplyBatch{Cells: mine, Done: done})
 			continue
 		}
-		c.peers.Call(node, peer.Bulk, replica.KindApply, replica.AppendApply(nil, mine), deadline,
+		c.peers.Call(node, peer.Bulk, replica.KindApply, replica.AppendApply(nil, mine), until,
 			func(r peer.Reply) { done(r.Err) })
 	}
 	wg.Wait()

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -9,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
 	"github.com/dynaring/dynaring/replica"
@@ -29,8 +27,11 @@ type rig struct {
 	done  sync.WaitGroup
 	clock *version.Clock // of all nodes, as if frames carried it
 
+	hintLimit int64 // of all nodes
+
 	mu    sync.Mutex
-	down  map[string]bool // from the other nodes' view
+	down  map[string]bool    // from the other nodes' view
+	cuts  map[[2]string]bool // from one node's view: another
 	fate  func(from, to string, kind uint8) fate
 	calls map[uint8]int // by kind
 }
@@ -40,15 +41,17 @@ type fate struct {
 	delay       time.Duration // each way; 0: a millisecond
 	refuse      error         // certainly not sent
 	loseRequest bool
-	loseReply   bool // the caller hears nothing
-	cut         bool // the reply is lost, and the caller hears of it
-	twice       bool // the request arrives twice
+	loseReply   bool      // the caller hears nothing
+	cut         bool      // the reply is lost, and the caller hears of it
+	twice       bool      // the request arrives twice
+	code        peer.Code // what the node answers, having done nothing
 }
 
 type node struct {
 	*Coordinator
 	rig     *rig
 	name    string
+	disk    *disk
 	replica *replica.Replica
 	store   *storage.Store
 	stop    context.CancelFunc // of the coordinator alone
@@ -72,11 +75,19 @@ func (n *node) setView(v View) {
 
 // bubble runs a test of a cluster in virtual time.
 func bubble(t *testing.T, n int, opts Options, test func(r *rig)) {
-	synctest.Test(t, func(t *testing.T) { withRig(t, n, opts, test) })
+	bubbleLimited(t, n, opts, 0, test)
 }
 
-func withRig(t rapid.TB, n int, opts Options, test func(r *rig)) {
-	r := &rig{t: t, nodes: map[string]*node{}, clock: version.NewClock(nil), down: map[string]bool{}, calls: map[uint8]int{}}
+// bubbleLimited is bubble with a bound of the hints for one owner.
+func bubbleLimited(t *testing.T, n int, opts Options, hintLimit int64, test func(r *rig)) {
+	synctest.Test(t, func(t *testing.T) { withRig(t, n, opts, hintLimit, test) })
+}
+
+func withRig(t rapid.TB, n int, opts Options, hintLimit int64, test func(r *rig)) {
+	r := &rig{
+		t: t, hintLimit: hintLimit, nodes: map[string]*node{}, clock: version.NewClock(nil),
+		down: map[string]bool{}, cuts: map[[2]string]bool{}, calls: map[uint8]int{},
+	}
 	for i := range n {
 		r.names = append(r.names, fmt.Sprintf("n%d", i+1))
 	}
@@ -92,12 +103,13 @@ func withRig(t rapid.TB, n int, opts Options, test func(r *rig)) {
 
 func (r *rig) start(ctx context.Context, name string, opts Options, table *ring.Ring) *node {
 	r.t.Helper()
-	store, err := storage.Open(storage.Options{Dir: "data", FS: vfs.NewMem(), MemTableBytes: 256 << 10, CacheBytes: 1 << 20})
+	disk := newDisk()
+	store, err := storage.Open(storage.Options{Dir: "data", FS: disk, MemTableBytes: 256 << 10, CacheBytes: 1 << 20, MinFreeBytes: minFree})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	n := &node{rig: r, name: name, store: store, view: View{Ring: table}, stopped: make(chan struct{})}
-	n.replica = replica.New(replica.Options{Store: store, Clock: r.clock, Lanes: 2, CacheBytes: 1 << 20})
+	n := &node{rig: r, name: name, disk: disk, store: store, view: View{Ring: table}, stopped: make(chan struct{})}
+	n.replica = replica.New(replica.Options{Store: store, Clock: r.clock, Lanes: 2, CacheBytes: 1 << 20, HintLimit: r.hintLimit})
 	opts.Self = name
 	n.Coordinator = New(opts, n.replica, link{r, name}, n)
 	n.SetExecutor(n.execute)
@@ -136,6 +148,13 @@ func (r *rig) setDown(name string, down bool) {
 	r.down[name] = down
 }
 
+// cut has one node not reach another, or reach it again.
+func (r *rig) cut(from, to string, cut bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cuts[[2]string{from, to}] = cut
+}
+
 // setFate says what happens to calls from now on; nil: they arrive.
 func (r *rig) setFate(f func(from, to string, kind uint8) fate) {
 	r.mu.Lock()
@@ -152,156 +171,6 @@ func (r *rig) count(kind uint8) int {
 	return n
 }
 
-// link is a node's Peers.
-type link struct {
-	rig  *rig
-	from string
-}
-
-func (l link) Up(name string) bool {
-	l.rig.mu.Lock()
-	defer l.rig.mu.Unlock()
-	return !l.rig.down[name] && !l.rig.down[l.from]
-}
-
-func (l link) Call(to string, _ peer.Class, kind uint8, body []byte, deadline time.Time, done func(peer.Reply)) {
-	r := l.rig
-	if to == l.from || r.nodes[to] == nil {
-		panic("a call to " + to)
-	}
-	r.mu.Lock()
-	f, cut := fate{}, r.down[to] || r.down[l.from]
-	if r.fate != nil {
-		f = r.fate(l.from, to, kind)
-	}
-	r.calls[kind]++
-	r.mu.Unlock()
-	if cut {
-		f.refuse = peer.ErrUnreachable
-	}
-	if f.refuse != nil {
-		done(peer.Reply{Err: f.refuse})
-		return
-	}
-	if f.delay == 0 {
-		f.delay = time.Millisecond
-	}
-	var once sync.Once
-	finish := func(rep peer.Reply) { once.Do(func() { done(rep) }) }
-	late := time.AfterFunc(time.Until(deadline), func() { finish(peer.Reply{Err: peer.ErrTimeout}) })
-	body = bytes.Clone(body)
-	deliver := func() {
-		r.nodes[to].serve(kind, bytes.Clone(body), func(rep peer.Reply) {
-			rep.Body = bytes.Clone(rep.Body)
-			if f.cut {
-				rep = peer.Reply{Err: peer.ErrLost}
-			}
-			if !f.loseReply {
-				time.AfterFunc(f.delay, func() {
-					late.Stop()
-					finish(rep)
-					clear(rep.Body) // whoever kept it sees it change
-				})
-			}
-		})
-	}
-	if f.loseRequest {
-		return
-	}
-	time.AfterFunc(f.delay, deliver)
-	if f.twice {
-		time.AfterFunc(2*f.delay, deliver)
-	}
-}
-
-// answer is a request as its server sees it.
-type answer func(peer.Reply)
-
-func (a answer) Reply(body []byte) { a(peer.Reply{Body: body}) }
-func (a answer) Fail(code peer.Code, text string) {
-	a(peer.Reply{Err: &peer.RemoteError{Code: code, Text: text}})
-}
-
-// serve answers another node's request as a replica and its coordinator do.
-func (n *node) serve(kind uint8, body []byte, reply answer) {
-	bad := func(err error) { reply.Fail(replica.CodeFailed, err.Error()) }
-	if kind != replica.KindExec && kind != replica.KindApply && n.refuse(kind, body, reply) {
-		return
-	}
-	switch kind {
-	case replica.KindExec:
-		n.serveExec(body, reply)
-	case replica.KindApply:
-		cells, err := replica.DecodeApply(body)
-		if err != nil {
-			bad(err)
-			return
-		}
-		n.replica.Apply(&replica.ApplyBatch{Cells: cells, Done: func(err error) {
-			if err != nil {
-				bad(err)
-				return
-			}
-			reply.Reply(nil)
-		}})
-	case replica.KindRead:
-		asks, _, err := replica.DecodeRead(body)
-		if err != nil {
-			bad(err)
-			return
-		}
-		reply.Reply(replica.AppendAnswers(nil, n.answers(asks)))
-	case replica.KindScan:
-		s, err := replica.DecodeScan(body)
-		if err != nil {
-			bad(err)
-			return
-		}
-		page, err := n.replica.Scan(context.Background(), s)
-		if err != nil {
-			bad(err)
-			return
-		}
-		reply.Reply(replica.AppendPage(nil, page))
-	case replica.KindCount:
-		first, last, now, err := replica.DecodeCount(body)
-		if err != nil {
-			bad(err)
-			return
-		}
-		c, err := n.replica.Count(context.Background(), first, last, now)
-		if err != nil {
-			bad(err)
-			return
-		}
-		reply.Reply(replica.AppendCounted(nil, c))
-	}
-}
-
-// maxAnswered makes answers run out of room early, so that the tests meet it.
-const maxAnswered = 5
-
-func (n *node) answers(asks []replica.Ask) (out []replica.Answer) {
-	found := 0
-	for _, a := range asks {
-		cell, err := n.replica.Get(a.Key)
-		switch {
-		case err != nil:
-			n.rig.t.Error(err)
-		case cell.Digest() == a.Digest:
-			out = append(out, replica.Answer{Status: replica.Same})
-		case cell == nil:
-			out = append(out, replica.Answer{Status: replica.Absent})
-		case found == maxAnswered:
-			out = append(out, replica.Answer{Status: replica.Later})
-		default:
-			found++
-			out = append(out, replica.Answer{Status: replica.Found, Cell: cell})
-		}
-	}
-	return out
-}
-
 // execute is the rig's command table: GET, SET, INCR, each of one key.
 func (n *node) execute(ctx context.Context, x *Exec) {
 	for i := range x.Commands {
@@ -313,11 +182,11 @@ func (n *node) execute(ctx context.Context, x *Exec) {
 			n.Read(ctx, reads)
 			cmd.Reply, cmd.Err = []byte(text(reads[0].Cell)), reads[0].Err
 		case "SET":
-			writes := []Write{{Update: replica.Update{Key: key, Change: replica.Change{Kind: replica.Put, Value: cmd.Args[2]}}, W: x.W}}
+			writes := []Write{{Update: replica.Update{Key: key, Change: replica.Change{Kind: replica.Put, Value: cmd.Args[2]}}, W: x.W, StandIn: cmd.StandIn}}
 			n.Write(ctx, writes)
 			cmd.Reply, cmd.Err = []byte("OK"), writes[0].Err
 		case "INCR":
-			writes := []Write{{Update: replica.Update{Key: key, Change: replica.Change{Kind: replica.Incr, By: 1}}, R: x.R, W: x.W, CheckFirst: true}}
+			writes := []Write{{Update: replica.Update{Key: key, Change: replica.Change{Kind: replica.Incr, By: 1}}, R: x.R, W: x.W, CheckFirst: true, StandIn: cmd.StandIn}}
 			n.Write(ctx, writes)
 			cmd.Reply, cmd.Err = fmt.Append(nil, writes[0].Update.Number), writes[0].Err
 		}
@@ -335,23 +204,32 @@ func text(c *version.Cell) string {
 	return "(none)"
 }
 
-// run runs one command through n as a client would: here or on an owner.
+// run runs one command through n as a client would: here or elsewhere.
 func (n *node) run(class Class, args ...string) (string, error) {
+	return n.runW(0, class, args...)
+}
+
+// runW is run at a W.
+func (n *node) runW(w int, class Class, args ...string) (string, error) {
 	cmd := Command{Slot: ring.Slot([]byte(args[1])), Class: class}
 	for _, a := range args {
 		cmd.Args = append(cmd.Args, []byte(a))
 	}
-	x := &Exec{Proto: 2, Commands: []Command{cmd}}
-	to, err := n.Route(cmd.Slot, class)
-	if err != nil {
-		return "", err
+	x := &Exec{Proto: 2, W: w, Commands: []Command{cmd}}
+	for tries := 0; ; tries++ {
+		to, err := n.Route(cmd.Slot, class)
+		switch {
+		case err != nil:
+			return "", err
+		case to == "":
+			n.execute(context.Background(), x)
+		default:
+			n.Forward(context.Background(), to, x)
+		}
+		if err := x.Commands[0].Err; err == nil || !NotStarted(err) || tries == 2 {
+			return string(x.Commands[0].Reply), err
+		}
 	}
-	if to == "" {
-		n.execute(context.Background(), x)
-	} else {
-		n.Forward(context.Background(), to, x)
-	}
-	return string(x.Commands[0].Reply), x.Commands[0].Err
 }
 
 func (n *node) get(key string) (string, error)        { return n.run(Reading, "GET", key) }
@@ -363,60 +241,14 @@ func key(name string) replica.Key {
 	return replica.Key{Slot: ring.Slot([]byte(name)), Key: []byte(name)}
 }
 
-// holds is what the node's own replica has of a key.
-func (n *node) holds(name string) *version.Cell {
+// holds is what the node's own replica has of a key; keeps includes hints.
+func (n *node) holds(name string) *version.Cell { return n.cell(n.replica.Get(key(name))) }
+func (n *node) keeps(name string) *version.Cell { return n.cell(n.replica.Held(key(name))) }
+
+func (n *node) cell(c *version.Cell, err error) *version.Cell {
 	n.rig.t.Helper()
-	c, err := n.replica.Get(key(name))
 	if err != nil {
 		n.rig.t.Fatal(err)
 	}
 	return c
-}
-
-// settledRing is the ring of members that have all become owners.
-func settledRing(t rapid.TB, n int, names ...string) *ring.Ring {
-	t.Helper()
-	events := foundation(n, names...)
-	for {
-		table := replay(t, events)
-		if !table.Changing() {
-			return table
-		}
-		for _, name := range names {
-			for _, a := range table.ComingOf(name) {
-				events = append(events, ready(name, a))
-			}
-		}
-	}
-}
-
-func ready(name string, a ring.Assignment) ring.Event {
-	return ring.Event{Kind: ring.Ready, Name: name, Since: a.Since, Slots: []ring.Range{a.Range}}
-}
-
-// foundation is a cluster's first events: it is founded, and all join.
-func foundation(n int, names ...string) []ring.Event {
-	events := []ring.Event{{Kind: ring.Found, Config: &ring.Config{
-		Cluster: 7, N: n, Placement: ring.PlacementEqual, Partitions: 16,
-	}}}
-	for i, name := range names {
-		events = append(events, ring.Event{Kind: ring.Join, Name: name, Actor: uint64(100 + i), Weight: 1})
-	}
-	return events
-}
-
-func replay(t rapid.TB, events []ring.Event) *ring.Ring {
-	t.Helper()
-	for i := range events {
-		events[i].ID, events[i].Time = ring.EventID(i+1), version.Timestamp(i+1)
-	}
-	h, err := ring.NewHistory(events...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := ring.Replay(h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
 }

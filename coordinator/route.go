@@ -20,46 +20,82 @@ const (
 // Route returns the node that should run a command on a key of the slot; ""
 // is this node. Reads and blind writes stay here if this node is a present
 // owner, and go to the owner that has been answering fastest if not. A
-// read-modify-write goes to the first present owner that can be reached. It
-// fails with *NoQuorumError where there is none, and with ErrLoading.
+// read-modify-write goes to the first present owner that can be reached. Where
+// none can be, the first member that can be stands in for them: fallbacks in
+// their order, then nodes that are coming. It fails with *NoQuorumError where
+// there is nobody, and with ErrLoading.
 func (c *Coordinator) Route(slot uint16, class Class) (node string, err error) {
-	return c.route(slot, class, nil)
+	node, _, err = c.route(slot, class, nil)
+	return node, err
 }
 
-// route is Route among the owners that are not in tried.
-func (c *Coordinator) route(slot uint16, class Class, tried []string) (string, error) {
+// route is Route among the nodes that are not in tried, and says whether the
+// node stands in.
+func (c *Coordinator) route(slot uint16, class Class, tried []string) (node string, standIn bool, err error) {
 	v := c.views.View()
 	if v.Ring == nil {
-		return "", ErrLoading
+		return "", false, ErrLoading
 	}
 	p := v.Ring.Lookup(slot)
-	here := slices.Contains(p.Owners, c.opts.Self) && !slices.Contains(tried, "")
-	if here && class != RMW {
-		return "", nil
-	}
 	owners := p.Owners
 	if class != RMW {
+		if slices.Contains(owners, c.opts.Self) && c.usable(c.opts.Self, tried) {
+			return "", false, nil
+		}
 		owners = c.others(v.Ring, p)
 	}
-	second := "" // can be reached, but the gossip believes it to be dead
-	for _, o := range owners {
-		switch {
-		case o == c.opts.Self:
-			if here {
-				return "", nil
+	if node, ok := c.firstOwner(&v, owners, tried); ok {
+		return node, false, nil
+	}
+	for _, nodes := range [...][]string{p.Fallbacks, p.Coming} {
+		for _, n := range nodes {
+			if c.usable(n, tried) {
+				return c.asked(n), true, nil
 			}
-		case slices.Contains(tried, o) || !c.peers.Up(o):
-		case v.alive(o):
-			return o, nil
-		case second == "":
-			second = o
 		}
 	}
-	if second != "" {
-		return second, nil
+	for _, o := range p.Owners { // better one that is passed over than nobody
+		if !slices.Contains(tried, c.asked(o)) && (o == c.opts.Self || c.peers.Up(o)) {
+			return c.asked(o), false, nil
+		}
 	}
 	c.counters.noQuorum.Add(1)
-	return "", &NoQuorumError{Op: "route", Need: 1}
+	return "", false, &NoQuorumError{Op: "route", Need: 1}
+}
+
+// firstOwner returns the first of owners that can be used, those that the
+// gossip believes to be dead last.
+func (c *Coordinator) firstOwner(v *View, owners, tried []string) (node string, ok bool) {
+	for _, o := range owners {
+		switch {
+		case !c.usable(o, tried):
+		case o == c.opts.Self || v.alive(o):
+			return c.asked(o), true
+		case !ok:
+			node, ok = o, true
+		}
+	}
+	return node, ok
+}
+
+// usable reports whether a node can be called, is not passed over and not in
+// tried.
+func (c *Coordinator) usable(node string, tried []string) bool {
+	at := c.asked(node)
+	return !slices.Contains(tried, at) && (at == "" || c.peers.Up(at)) && !c.health.passed(at)
+}
+
+// standsIn reports whether this node, which is no present owner, may carry out
+// a write: told is that another node, which passed it on, says so.
+func (c *Coordinator) standsIn(v *View, p *ring.Preference, told bool) bool {
+	if p.Role(c.opts.Self) == ring.None {
+		return false
+	}
+	if told {
+		return true
+	}
+	_, reachable := c.firstOwner(v, p.Owners, nil)
+	return !reachable
 }
 
 // alive reports whether the gossip believes the node to be alive.
@@ -71,19 +107,20 @@ func (v *View) alive(node string) bool {
 }
 
 // reachable appends to dst those of nodes that can be called, the ones that
-// the gossip believes to be dead last. One place in a tally is left for self.
+// the gossip believes to be dead, or that are passed over, last. One place in a
+// tally is left for self.
 func (c *Coordinator) reachable(dst []string, v *View, nodes []string) []string {
-	dead := 0
+	last := 0
 	for _, n := range nodes {
 		if !c.peers.Up(n) || len(dst) == maxOwners-1 {
 			continue
 		}
-		if v.alive(n) {
-			dst = slices.Insert(dst, len(dst)-dead, n)
+		if v.alive(n) && !c.health.passed(n) {
+			dst = slices.Insert(dst, len(dst)-last, n)
 			continue
 		}
 		dst = append(dst, n)
-		dead++
+		last++
 	}
 	return dst
 }

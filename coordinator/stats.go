@@ -10,13 +10,18 @@ type Stats struct {
 	Uncertain uint64 // operations answered so
 	Hedges    uint64 // further owners asked because one was late
 
-	Stragglers uint64 // acks of writes that came after the answer
-	Missed     uint64 // batches of cells that an owner is not known to have stored
+	Stragglers  uint64 // acks of writes that came after the answer
+	Missed      uint64 // batches of cells that neither an owner nor a fallback for it is known to have stored
+	HintsSent   uint64 // batches of cells sent to fallbacks
+	HintsFailed uint64 // of them, those that the fallback did not keep
+	LateCovered uint64 // of them, those for a node that was late
+	StandIns    uint64 // operations carried out in place of owners that cannot be reached
+	PassedOver  int    // nodes that are passed over now, because they cannot store
 
 	RepairsQueued  uint64 // cells
 	RepairsDone    uint64
 	RepairsFailed  uint64
-	RepairsDropped uint64 // because too many were queued
+	RepairsDropped uint64 // because too many were queued, or they had become too old
 
 	Forwarded    uint64 // commands passed on to another node
 	Rerouted     uint64 // of them, passed on once more
@@ -28,6 +33,7 @@ type Stats struct {
 type counters struct {
 	reads, writes, noQuorum, uncertain, hedges                atomic.Uint64
 	stragglers, missed                                        atomic.Uint64
+	hintsSent, hintsFailed, lateCovered, standIns             atomic.Uint64
 	repairsQueued, repairsDone, repairsFailed, repairsDropped atomic.Uint64
 	forwarded, rerouted, served, serveRefused                 atomic.Uint64
 }
@@ -43,6 +49,11 @@ func (c *Coordinator) Stats() Stats {
 		Hedges:         n.hedges.Load(),
 		Stragglers:     n.stragglers.Load(),
 		Missed:         n.missed.Load(),
+		HintsSent:      n.hintsSent.Load(),
+		HintsFailed:    n.hintsFailed.Load(),
+		LateCovered:    n.lateCovered.Load(),
+		StandIns:       n.standIns.Load(),
+		PassedOver:     c.health.count(),
 		RepairsQueued:  n.repairsQueued.Load(),
 		RepairsDone:    n.repairsDone.Load(),
 		RepairsFailed:  n.repairsFailed.Load(),

@@ -2,8 +2,8 @@ package coordinator
 
 import "math/bits"
 
-// maxOwners is the most owners, present and coming, that a tally tells apart:
-// the N of a cluster is far below.
+// maxOwners is the most nodes, owners, coming ones and fallbacks, that a tally
+// tells apart: the N of a cluster is far below.
 const maxOwners = 64
 
 // outcome is what a tally says of its request.
@@ -19,13 +19,13 @@ func (o outcome) String() string {
 	return [...]string{"pending", "enough", "failed"}[o]
 }
 
-// tally counts the answers of one request's owners. It is a pure value. Owners
-// are positions, 0 to maxOwners-1. Only present owners vote; others may be
-// asked, and their answers change nothing. An owner's first answer is the one
-// that counts.
+// tally counts the answers of the nodes of one request. It is a pure value.
+// Nodes are positions, 0 to maxOwners-1. Only present owners vote, and fallbacks
+// once they are asked to stand in; others may be asked, and their answers change
+// nothing. A node's first answer is the one that counts.
 type tally struct {
 	need   int    // votes needed
-	voters uint64 // owners whose answers count: present, and worth asking
+	voters uint64 // nodes whose answers count, and that are worth asking
 	asked  uint64
 	good   uint64 // answered, and did what was asked
 	bad    uint64 // answered that they did not, or never will answer
@@ -40,7 +40,13 @@ func bit(pos int) uint64 { return 1 << uint(pos) }
 // ask notes that an owner has been asked.
 func (t *tally) ask(pos int) { t.asked |= bit(pos) }
 
-// answer notes an owner's answer and returns what the tally now says.
+// admit gives a fallback a vote.
+func (t *tally) admit(pos int) { t.voters |= bit(pos) }
+
+// retry forgets that a node has failed: it is asked again.
+func (t *tally) retry(pos int) { t.bad &^= bit(pos) }
+
+// answer notes a node's answer and returns what the tally now says.
 func (t *tally) answer(pos int, ok bool) outcome {
 	b := bit(pos)
 	switch {

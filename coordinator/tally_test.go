@@ -26,7 +26,7 @@ func TestTally(t *testing.T) {
 					voters |= bit(len(names))
 					names = append(names, n)
 				}
-			default: // coming, down: positions without a vote
+			default: // coming, down, fallback: positions without a vote
 				names = append(names, arg.Vals...)
 			}
 		}
@@ -48,6 +48,10 @@ func TestTally(t *testing.T) {
 			}
 			switch what {
 			case "is asked":
+				y.ask(pos)
+			case "stands in", "is asked once more":
+				y.admit(pos)
+				y.retry(pos)
 				y.ask(pos)
 			case "acks":
 				y.answer(pos, true)

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -13,10 +14,15 @@ import (
 
 // Write carries the operations out on the local replica, in order, sends what
 // came of them to the other owners, present and coming, and fills in each
-// outcome: stored on W present owners, this node among them or not, or why
-// not. Whoever answers later is still listened to in the background.
+// outcome: stored on W nodes, this one among them or not, or why not. Owners
+// that are down, or late, or fail, are covered by fallbacks, each with a hint
+// for one of them; a fallback's copy counts as an owner's. Whoever answers later
+// is still listened to in the background, and covered if need be.
 //
-// It returns within the request's bound, or ctx's if that is earlier, and an
+// A node that is no present owner carries a write out only as a stand-in: where
+// it can reach none of them, or was told to by who passed it on.
+//
+// Write returns within the request's bound, or ctx's if that is earlier, and an
 // allowance for large values beyond; only while the local replica itself is
 // held up, between taking an operation and deciding it, does it wait longer,
 // because nobody could say what becomes of the operation.
@@ -38,6 +44,9 @@ func (c *Coordinator) Write(ctx context.Context, writes []Write) {
 			u := &w.Update
 			u.Next, u.Delta, u.Dot, u.Number, u.Err = op.Next, op.Delta, op.Dot, op.Number, op.Err
 			w.Err = d.outcome(n)
+			if w.Err != nil && refusedHere(w.Err) {
+				c.passOver("", w.Err)
+			}
 		}
 	}
 	d.leave()
@@ -56,10 +65,11 @@ type writeDriver struct {
 	groups   []writeGroup
 	batch    replica.UpdateBatch
 	cells    []replica.KeyedCell
-	legs     []*writeLeg
-	buf      []byte
+	look     time.Duration // no owner is late before; 0: nobody could cover it
+	born     time.Time     // when the batch was applied here
 
 	mu      sync.Mutex
+	legs    []*writeLeg
 	stage   stage
 	refusal error // of the whole batch
 	open    int   // groups without an outcome
@@ -91,14 +101,30 @@ type unit struct {
 	err  error // why its checked operations cannot be carried out
 }
 
-// writeGroup is the operations of a batch that have the same owners and W.
+// writeGroup is the operations of a batch that have the same owners and W, and,
+// where some owner is missing, the same fallbacks.
 type writeGroup struct {
-	set     int
-	targets []string // other owners that can be called: present ones first
-	present int      // how many of them are present owners
-	absent  []string // owners, present and coming, that cannot be called
-	units   []int32
-	tally   tally // position 0 is this node, i+1 is targets[i]
+	set       int
+	owner     bool     // this node is a present owner; else it stands in
+	targets   []string // other owners that can be called: present ones first
+	present   int      // how many of them are present owners
+	missing   []string // those that fallbacks have to cover at once
+	lost      int      // coming owners that cannot be called
+	fallbacks []string
+	waits     []time.Duration // by position: when this node and the targets are late; none: nobody could cover them
+	got       int             // nodes that can be reached, where they are too few
+	units     []int32
+
+	// What is sent: frames, each up to one of ends, as KindApply has them.
+	body []byte
+	ends []int
+
+	tally   tally     // position 0 is this node, i+1 is targets[i], then come fallbacks
+	places  int       // positions that are taken
+	hopes   uint64    // owners, or the one that stands in, whose copy may come without a cover
+	next    int       // fallback to try next
+	reserve []reserve // fallbacks that are asked only where it cannot be helped
+	self    *writeLeg // of this node's own copy, where it can be covered
 	result  outcome
 }
 
@@ -122,16 +148,17 @@ func (d *writeDriver) reset() {
 	for i := range d.groups {
 		g := &d.groups[i]
 		clear(g.targets)
-		clear(g.absent)
-		g.targets, g.absent, g.units = g.targets[:0], g.absent[:0], g.units[:0]
+		clear(g.missing)
+		g.targets, g.missing, g.fallbacks, g.units = g.targets[:0], g.missing[:0], nil, g.units[:0]
+		g.body, g.ends, g.reserve, g.self = keepSmall(g.body), g.ends[:0], nil, nil
 	}
 	clear(d.units)
 	clear(d.batch.Ops)
 	clear(d.cells)
 	d.set.reset(0)
 	d.places, d.ops, d.units, d.groups = d.places[:0], d.ops[:0], d.units[:0], d.groups[:0]
-	d.batch.Ops, d.cells, d.legs, d.buf = d.batch.Ops[:0], d.cells[:0], d.legs[:0], keepSmall(d.buf)
-	d.stage, d.refusal, d.open, d.overdue, d.gone = queued, nil, 0, false, false
+	d.batch.Ops, d.cells, d.legs = d.batch.Ops[:0], d.cells[:0], d.legs[:0]
+	d.look, d.stage, d.refusal, d.open, d.overdue, d.gone = 0, queued, nil, 0, false, false
 }
 
 // add puts a write into the batch, unless it cannot be carried out here and
@@ -142,14 +169,18 @@ func (d *writeDriver) add(v *View, w *Write, i int) error {
 	}
 	c, u := d.c, &w.Update
 	p := v.Ring.Lookup(u.Key.Slot)
-	if !slices.Contains(p.Owners, c.opts.Self) {
+	owner := slices.Contains(p.Owners, c.opts.Self)
+	if !owner && !c.standsIn(v, p, w.StandIn) {
 		return ErrNotOwner
 	}
 	need := quorum(w.W, c.opts.W, p.Width)
-	n := d.group(v, p, need)
-	if g := &d.groups[n]; g.tally.outcome() == failed {
+	n := d.group(v, p, need, owner)
+	if g := &d.groups[n]; g.got > 0 {
 		c.counters.noQuorum.Add(1)
-		return &NoQuorumError{Op: "write", Need: need, Got: 1 + g.present}
+		return &NoQuorumError{Op: "write", Need: need, Got: g.got}
+	}
+	if !owner {
+		c.counters.standIns.Add(1)
 	}
 	at, isNew := d.set.add(int32(n), u.Key)
 	if isNew {
@@ -164,22 +195,24 @@ func (d *writeDriver) add(v *View, w *Write, i int) error {
 }
 
 // group returns the number of the group for writes to p at W = need.
-func (d *writeDriver) group(v *View, p *ring.Preference, need int) int {
+func (d *writeDriver) group(v *View, p *ring.Preference, need int, owner bool) int {
 	for i := range d.groups {
-		if g := &d.groups[i]; g.set == p.Set && g.tally.need == need {
+		g := &d.groups[i]
+		if g.set == p.Set && g.tally.need == need && (g.whole() || slices.Equal(g.fallbacks, p.Fallbacks)) {
 			return i
 		}
 	}
 	c := d.c
 	d.groups = grow(d.groups)
 	g := &d.groups[len(d.groups)-1]
-	g.set, g.result = p.Set, pending
+	g.set, g.owner, g.fallbacks, g.result = p.Set, owner, p.Fallbacks, pending
+	g.next, g.lost, g.got = 0, 0, 0
 	others := c.others(v.Ring, p)
 	g.targets = c.reachable(g.targets, v, others)
 	g.present = len(g.targets)
 	for _, o := range others {
 		if !slices.Contains(g.targets, o) {
-			g.absent = append(g.absent, o)
+			g.missing = append(g.missing, o)
 		}
 	}
 	for _, o := range p.Coming {
@@ -188,13 +221,45 @@ func (d *writeDriver) group(v *View, p *ring.Preference, need int) int {
 		case c.peers.Up(o) && len(g.targets) < maxOwners-1:
 			g.targets = append(g.targets, o)
 		default:
-			g.absent = append(g.absent, o)
+			g.lost++
 		}
 	}
-	g.tally = newTally(need, bit(1+g.present)-1)
-	g.tally.ask(0)
+	// An owner that is coming again is among those that W is capped by: where
+	// it takes more than the others, a fallback makes up for it.
+	for i := 0; i < need-len(p.Owners) && i < len(p.Coming); i++ {
+		g.missing = append(g.missing, p.Coming[i])
+	}
+	d.count(g, need)
 	return len(d.groups) - 1
 }
+
+// count makes a group's tally, and notes whether too few nodes can be reached.
+func (d *writeDriver) count(g *writeGroup, need int) {
+	c := d.c
+	g.tally = newTally(need, bit(1+g.present)-1)
+	g.tally.ask(0)
+	g.hopes, g.places = g.tally.voters, 1+len(g.targets)
+	if g.waits = g.waits[:0]; len(g.fallbacks) > 0 {
+		g.waits = c.late.afterEach(g.waits, replica.KindApply, "")
+		g.waits = c.late.afterEach(g.waits, replica.KindApply, g.targets...)
+		if late := slices.Min(g.waits); d.look == 0 || late < d.look {
+			d.look = late
+		}
+	}
+	have := 1 + g.present
+	for i := 0; have < need && i < len(g.fallbacks); i++ {
+		if n := g.fallbacks[i]; n != c.opts.Self && c.peers.Up(n) {
+			have++
+		}
+	}
+	if have < need {
+		g.got = have
+	}
+}
+
+// whole reports whether no owner was missing from the start: which fallback is
+// next is then of no matter yet.
+func (g *writeGroup) whole() bool { return g.owner && len(g.missing) == 0 }
 
 // fill makes the batch of what is left of the writes, and reports whether
 // there is anything.
@@ -212,27 +277,54 @@ func (d *writeDriver) fill(writes []Write) bool {
 }
 
 // run hands the batch to the local replica and waits until every group has
-// its outcome or the time is over.
+// its outcome or the time is over. Meanwhile it has those covered who are late.
 func (d *writeDriver) run(ctx context.Context) {
+	began := time.Now()
 	d.open = len(d.groups)
 	d.hold() // until Durable
 	d.c.replica.Update(&d.batch)
 	for {
 		d.mu.Lock()
-		late := !time.Now().Before(d.deadline) || ctx.Err() != nil
-		decided, until := d.stage != queued, d.deadline
+		now := time.Now()
+		late := !now.Before(d.deadline) || ctx.Err() != nil
+		decided, next := d.stage != queued, d.deadline
 		done := decided && (d.open == 0 || late)
 		d.overdue = late && !decided
+		var covers []*writeLeg
+		switch {
+		case late || d.look == 0:
+		case decided:
+			covers, next = d.coverLate(now)
+		default:
+			next = earlier(next, now.Add(d.look))
+		}
 		d.mu.Unlock()
+		for _, l := range covers {
+			d.send(l, now)
+		}
 		switch {
 		case done:
 			return
+		case len(covers) > 0: // they have their own time
 		case late:
+			if now.Sub(began) >= fairWait {
+				d.c.passOver("", errOverdue)
+			}
 			d.sleep(ctx, time.Time{}) // the operations are not this goroutine's yet
 		default:
-			d.sleep(ctx, until)
+			d.sleep(ctx, next)
 		}
 	}
+}
+
+var errOverdue = errors.New("the local replica does not get to it")
+
+// earlier returns the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // outcome returns what became of the batch's n-th operation.

@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/dynaring/dynaring/storage/version"
 )
@@ -13,6 +14,8 @@ var (
 	ErrClosed = errors.New("this node is shutting down")
 	// ErrBadChange: a Change of an unknown kind.
 	ErrBadChange = errors.New("replica: unknown kind of change")
+	// ErrStale: cells that were read too long ago. Nothing was stored of them.
+	ErrStale = errors.New("these cells were read too long ago to be merged")
 	// ErrHintsFull: hints for the owner have reached their bound. Nothing was
 	// stored, and the owner is marked for a full compare ([HintStats]).
 	ErrHintsFull = errors.New("this node keeps as many hints for that owner as it may")
@@ -118,7 +121,11 @@ type ApplyBatch struct {
 	Cells []KeyedCell
 	For   string // the owner that the cells are hints for; "": this replica's own
 	Must  bool   // hints are stored beyond their bound too
-	Done  func(error)
+	// Read is when the cells were read, on whichever replica, or earlier; zero:
+	// they are new. Once they are older than OpLifetime they are refused with
+	// ErrStale when their turn comes: others may have dropped them since (law 7).
+	Read time.Time
+	Done func(error)
 
 	owner *hintOwner
 	places
@@ -160,8 +167,9 @@ type Inspected struct {
 	Digest uint64 // of its own cell, 0: none
 	Dead   bool   // by this replica's clock, and has been for ClockMargin; what is not there is dead
 	Hinted bool   // it is kept for some owner too
-	// Recent: hints of the cell's slot have come or gone within MaxMessageAge +
-	// OpLifetime, or this replica has not been up for that long.
+	// Recent: hints of the cell's slot have come or gone, or others' cells of it
+	// been dropped, within MaxMessageAge + OpLifetime, or this replica has not
+	// been up for that long.
 	Recent bool
 }
 

@@ -16,7 +16,12 @@ const ClockMargin = 10 * time.Second
 
 func (b *ApplyBatch) slot(n int) uint16 { return b.Cells[n].Key.Slot }
 
-func (b *ApplyBatch) run(g *group, n int) error { return g.merge(b.owner, b.keys[n], &b.Cells[n]) }
+func (b *ApplyBatch) run(g *group, n int) error {
+	if !b.Read.IsZero() && g.r.leaves.began.Add(g.uptime).Sub(b.Read) > OpLifetime {
+		return ErrStale
+	}
+	return g.merge(b.owner, b.keys[n], &b.Cells[n])
+}
 
 func (b *ApplyBatch) end(err error) {
 	if b.Done != nil {
@@ -46,9 +51,8 @@ func (b *DropBatch) run(g *group, n int) error {
 	if err != nil {
 		return err
 	}
-	if p.owner = b.owner; p.owner != nil {
-		g.r.hints.touch(p.slot, g.uptime)
-	}
+	p.owner = b.owner
+	g.r.hints.touch(p.slot, g.uptime) // a copy may be on its way to the owners still
 	if p.cell == nil || !bytes.Equal(p.cell.Bytes(), kc.Cell.Bytes()) {
 		return nil
 	}

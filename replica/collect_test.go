@@ -133,6 +133,49 @@ func TestInspectHints(t *testing.T) {
 	})
 }
 
+// TestRecentWithinGroup: a hint that comes or goes shows to what follows in the
+// same group, and also from when the disk has taken it, however late that is.
+func TestRecentWithinGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startRig(t, storage.Options{}, Options{})
+		k := keyOf(1)
+		f := newForeign(7, 0)
+		f.put(t, "v")
+		behind := func(what string, queue func(done func(error))) {
+			t.Helper()
+			resume := g.pause(Options{})
+			time.Sleep(settleTime)
+			ended := make(chan error, 2)
+			end := func(err error) { ended <- err }
+			queue(end)
+			b := &InspectBatch{Asks: []Ask{{Key: k}}, Done: end}
+			g.Inspect(b)
+			resume()
+			if err := errors.Join(<-ended, <-ended); err != nil || !b.Found[0].Recent || g.Stats().Groups != 1 {
+				t.Errorf("%s: %v, %+v in %d groups", what, err, b.Found[0], g.Stats().Groups)
+			}
+		}
+		cells := []KeyedCell{{k, f.cell}}
+		behind("a hint", func(done func(error)) { g.Apply(&ApplyBatch{Cells: cells, For: "n2", Done: done}) })
+		behind("a drop", func(done func(error)) { g.Drop(&DropBatch{Cells: cells, For: "n2", Done: done}) })
+
+		resume := g.pause(Options{})
+		group := group{r: g.Replica, index: map[uint64]int32{}, floors: map[uint16]uint64{}}
+		group.begin()
+		o := g.hints.owner("n2")
+		if err := group.merge(o, g.cache.key(o.appendRow(nil, &k)), &cells[0]); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(settleTime) // the disk takes its time
+		group.shut(true)
+		if !g.hints.recent(k.Slot, g.Uptime()) {
+			t.Error("stored just now, but not recently")
+		}
+		resume()
+		g.close()
+	})
+}
+
 // TestInspectWaits: the answer is behind all that was queued before, in the same
 // group too.
 func TestInspectWaits(t *testing.T) {

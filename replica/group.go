@@ -35,6 +35,7 @@ type pending struct {
 	learn  bool       // the cache has to be told
 }
 
+// begin takes the actor anew: its incarnation may have been raised.
 func (g *group) begin() {
 	g.actor, g.now, g.uptime = g.r.store.Actor(), g.r.now(), g.r.Uptime()
 }

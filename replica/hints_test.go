@@ -144,8 +144,12 @@ func TestHintsMerge(t *testing.T) {
 				for range rapid.IntRange(1, 3).Draw(t, "cells") {
 					k := rapid.IntRange(0, modelKeys-1).Draw(t, "key")
 					c := drawCell(t)
+					merged := version.Merge(m[owner][k], c)
+					if merged == nil {
+						continue // two that replace each other: of no one history
+					}
 					cells = append(cells, KeyedCell{keyOf(k), c})
-					m[owner][k] = version.Merge(m[owner][k], c)
+					m[owner][k] = merged
 				}
 				if err := g.hint(owner, false, cells...); err != nil {
 					t.Fatal(err)
@@ -182,6 +186,7 @@ func TestHintsSurviveCrash(t *testing.T) {
 	g := startRig(t, so, Options{Lanes: 2})
 	acked := &ledger{cells: map[int]*version.Cell{}}
 	var stop atomic.Bool
+	var acks atomic.Int64
 	var writers sync.WaitGroup
 	for w := range 3 {
 		writers.Go(func() {
@@ -195,11 +200,14 @@ func TestHintsSurviveCrash(t *testing.T) {
 					t.Error(err)
 				}
 				acked.note(k, f.cell)
+				acks.Add(1)
 			}
 		})
 	}
 	for crash := range 5 {
-		time.Sleep(5 * time.Millisecond)
+		for before := acks.Load(); acks.Load() < before+10; {
+			runtime.Gosched()
+		}
 		want := acked.snapshot()
 		so.FS = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: crash * 20, RNG: rand.New(rand.NewPCG(1, uint64(crash)))})
 		after := startRig(t, so, Options{})

@@ -72,13 +72,13 @@ func (l *lane) recycle(works []work) {
 func (l *lane) process(works []work) {
 	g := &l.group
 	defer g.reset()
+	g.begin()
 	for i := range works {
 		if w := &works[i]; w.visit != nil {
 			w.visit(l, nil)
 			*w = work{} // it has been answered
 		}
 	}
-	g.begin()
 	for i := range works {
 		w := &works[i]
 		if w.update != nil {

@@ -9,7 +9,7 @@ import (
 // The window of ReadP99 is readSlices slices of readSlice each; the oldest is
 // used anew.
 const (
-	readSlice  = 2 * time.Second
+	readSlice  = 400 * time.Millisecond
 	readSlices = 5
 
 	readUnit    = 128 // nanoseconds; less is not told apart
@@ -76,6 +76,7 @@ func (t *readTimes) p99(now time.Duration) time.Duration {
 }
 
 // ReadP99 returns the 99th percentile of the times that reading a cell from the
-// store has taken in the last ten seconds or so, 0 if none was read: a measure
-// of what is left of the disk for work in the background. Scans do not count.
+// store has taken in the last two seconds or so, 0 if none was read: a measure
+// of what is left of the disk for work in the background. It forgets that soon
+// for the work to be given more again when it may be. Scans do not count.
 func (r *Replica) ReadP99() time.Duration { return r.reads.p99(r.Uptime()) }

@@ -37,7 +37,10 @@ type Options struct {
 	// HintLimit bounds the hints for one owner, in bytes; 0: DefaultHintLimit;
 	// < 0: no bound.
 	HintLimit int64
-	Logger    *slog.Logger // nil: discard
+	// Pace is asked before something is read for other nodes' background work,
+	// with what was read before; nil: nothing is held back.
+	Pace   func(ctx context.Context, bytes int) error
+	Logger *slog.Logger // nil: discard
 }
 
 // Replica is this node's replica. Its methods may be used concurrently.
@@ -59,7 +62,8 @@ type Replica struct {
 	reads   readTimes
 	lanes   []*lane
 	point   pool // reads and applies that need the disk
-	bulk    pool // scans and counts
+	bulk    pool // clients' scans and counts
+	paced   paced
 }
 
 // New returns a replica over o.Store, having loaded what it keeps in memory. It
@@ -97,6 +101,8 @@ func New(o Options) *Replica {
 	}
 	r.point.init()
 	r.bulk.init()
+	r.paced.init()
+	r.paced.wait = o.Pace
 	r.hints.init(bound(o.HintLimit, DefaultHintLimit))
 	if err := errors.Join(r.loadLeaves(context.Background()), r.loadHints()); err != nil {
 		r.unfit = fmt.Errorf("loading what is kept of the cells: %w", err)
@@ -132,10 +138,14 @@ func (r *Replica) Run(ctx context.Context) error {
 	for range bulkWorkers {
 		workers.Go(func() { r.bulk.work(ctx) })
 	}
+	for range pacedWorkers {
+		workers.Go(func() { r.paced.work(ctx) })
+	}
 	workers.Go(func() { r.keepLeaves(ctx) })
 	<-ctx.Done()
 	r.point.close()
 	r.bulk.close()
+	r.paced.close()
 	workers.Wait() // what they apply still finds the lanes open
 	for _, l := range r.lanes {
 		l.queue.close()
@@ -148,6 +158,7 @@ func (r *Replica) Run(ctx context.Context) error {
 func (r *Replica) refuseAll() {
 	r.point.close()
 	r.bulk.close()
+	r.paced.close()
 	for _, l := range r.lanes {
 		l.queue.close()
 		for works := l.queue.take(nil); len(works) > 0; works = l.queue.take(nil) {

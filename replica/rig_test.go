@@ -70,6 +70,7 @@ func (g *rig) halt() {
 	g.stop()
 	g.done.Wait()
 	g.cache.check(g.t)
+	g.checkLeaves()
 }
 
 func (g *rig) close() {

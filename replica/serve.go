@@ -83,13 +83,14 @@ const (
 	OpLifetime    = 5 * time.Second
 )
 
-// stale reports whether a message is too old to be taken in.
-func (r *Replica) stale(sent version.Timestamp) bool {
+// Stale reports whether a message that was sent then, by the sender's clock, is
+// too old to be taken in.
+func (r *Replica) Stale(sent version.Timestamp) bool {
 	return r.clock.Now().Millis()-sent.Millis() > MaxMessageAge.Milliseconds()
 }
 
 func (r *Replica) serveApply(kind uint8, body []byte, sent version.Timestamp, a answerer) {
-	if r.stale(sent) {
+	if r.Stale(sent) {
 		a.Fail(CodeStale, "the message was sent too long ago")
 		return
 	}
@@ -212,14 +213,21 @@ func (r *Replica) serveScan(body []byte, a answerer) {
 		r.fail(a, err)
 		return
 	}
-	r.serveBulk(a, func(ctx context.Context) {
+	job := func(ctx context.Context) (bytes int) {
 		page, err := r.Scan(ctx, s)
 		if err != nil {
 			r.fail(a, err)
-			return
+			return 0
 		}
-		a.Reply(AppendPage(nil, page))
-	})
+		body := AppendPage(nil, page)
+		a.Reply(body)
+		return len(body)
+	}
+	if s.Stripped { // for a client's SCAN
+		r.serveBulk(a, func(ctx context.Context) { job(ctx) })
+	} else {
+		r.servePaced(a, job)
+	}
 }
 
 func (r *Replica) serveCount(body []byte, a answerer) {
@@ -262,13 +270,15 @@ func (r *Replica) serveList(body []byte, a answerer) {
 		r.fail(a, err)
 		return
 	}
-	r.serveBulk(a, func(ctx context.Context) {
+	r.servePaced(a, func(ctx context.Context) (bytes int) {
 		l, err := r.List(ctx, slot, leaves, after, limit)
 		if err != nil {
 			r.fail(a, err)
-			return
+			return 0
 		}
-		a.Reply(AppendListing(nil, l))
+		body := AppendListing(nil, l)
+		a.Reply(body)
+		return len(body)
 	})
 }
 

@@ -34,7 +34,7 @@ func (r *Replica) Stats() Stats {
 		s.Writes += l.counts.writes.Load()
 		s.Refused += l.counts.refused.Load()
 	}
-	s.Jobs = r.point.len() + r.bulk.len()
+	s.Jobs = r.point.len() + r.bulk.len() + r.paced.len()
 	c := r.cache.stats()
 	s.CacheHits, s.CacheMisses, s.CacheEvictions = c.hits, c.misses, c.evictions
 	s.CacheCells, s.CacheBytes = c.entries, c.bytes

@@ -12,7 +12,10 @@ import (
 // they are as durable as the mode asks of a replica.
 //
 //	request  flags 1 (none yet), n, n × (key, cell)
-const minAppliedBytes = minKeyBytes + 1
+const (
+	minAppliedBytes = minKeyBytes + 1
+	appliedHeader   = 1 // bytes before n
+)
 
 // AppendApply appends a KindApply request to dst.
 func AppendApply(dst []byte, cells []KeyedCell) []byte {

@@ -22,6 +22,17 @@ func AppendHint(dst []byte, owner string, must bool, cells []KeyedCell) []byte {
 	return appendCells(dst, cells)
 }
 
+// AppendHinted appends a KindHint request to dst that carries the cells of a
+// KindApply request.
+func AppendHinted(dst []byte, owner string, must bool, applied []byte) []byte {
+	flags := byte(0)
+	if must {
+		flags = flagMust
+	}
+	dst = appendBytes(append(dst, flags), []byte(owner))
+	return append(dst, applied[appliedHeader:]...)
+}
+
 // DecodeHint reads a KindHint request. The cells do not alias body.
 func DecodeHint(body []byte) (owner string, must bool, cells []KeyedCell, err error) {
 	shared := len(body) <= maxSharedFrame

@@ -11,10 +11,11 @@ import (
 // KindRead compares cells with the asker's digests and fetches those that
 // differ.
 //
-//	request  flags 1 (1: without values), n, n × (key, digest 8)
+//	request  flags 1 (1: without values, 2: of a stand-in), n, n × (key, digest 8)
 //	answer   n, n × (status 1, and where it is Found: cell)
 const (
 	flagStripped  = 1
+	flagStandIn   = 2
 	minAskedBytes = minKeyBytes + 8
 )
 
@@ -55,6 +56,15 @@ func AppendRead(dst []byte, asks []Ask, stripped bool) []byte {
 	return appendAsks(append(dst, flags), asks)
 }
 
+// AppendStandInRead appends a KindRead request to dst that asks a fallback for
+// what it keeps in place of owners that do not answer.
+func AppendStandInRead(dst []byte, asks []Ask) []byte {
+	return appendAsks(append(dst, flagStandIn), asks)
+}
+
+// StandsIn reports whether a KindRead request asks for what a fallback keeps.
+func StandsIn(body []byte) bool { return len(body) > 0 && body[0]&flagStandIn != 0 }
+
 func appendAsks(dst []byte, asks []Ask) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(asks)))
 	for i := range asks {
@@ -74,8 +84,8 @@ type readRequest struct {
 func parseRead(body []byte) readRequest {
 	q := readRequest{reader: reader{buf: body}}
 	flags := q.byte()
-	q.check(flags&^flagStripped == 0)
-	q.stripped = flags == flagStripped
+	q.check(flags&^(flagStripped|flagStandIn) == 0)
+	q.stripped = flags&flagStripped != 0
 	q.n = q.count(minAskedBytes)
 	return q
 }

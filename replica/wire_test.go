@@ -239,6 +239,10 @@ func messages(t testing.TB) []message {
 		{"collected", AppendCollected(nil, []bool{true, false}), func(b []byte) error { _, err := DecodeCollected(b, 2); return err }},
 		{"count", AppendCount(nil, 1, 2, 3), func(b []byte) error { _, _, _, err := DecodeCount(b); return err }},
 		{"counted", AppendCounted(nil, 300), func(b []byte) error { _, err := DecodeCounted(b); return err }},
+		{"hashes", AppendHashes(nil, []SlotRange{{3, 3}}, true), func(b []byte) error { _, _, err := DecodeHashes(b); return err }},
+		{"hashed", AppendHashed(nil, []uint64{1, 2}), func(b []byte) error { _, err := DecodeHashed(b, 2); return err }},
+		{"list", AppendList(nil, 7, 1<<15, []byte("r"), 3), func(b []byte) error { _, _, _, _, err := DecodeList(b); return err }},
+		{"listing", AppendListing(nil, Listing{[]Listed{{key, 9}}, []byte("n")}), func(b []byte) error { _, err := DecodeListing(b); return err }},
 	}
 }
 
@@ -263,6 +267,16 @@ func TestMalformed(t *testing.T) {
 	}
 	if _, err := DecodeScan(AppendScan(nil, ScanRequest{First: 2, Last: 1})); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a range backwards: %v", err)
+	}
+	if _, _, err := DecodeHashes(AppendHashes(nil, []SlotRange{{1, 2}}, true)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("the leaves of a range: %v", err)
+	}
+	everything := make([]SlotRange, maxHashedSlots/storage.Slots+1)
+	for i := range everything {
+		everything[i].Last = storage.Slots - 1
+	}
+	if _, _, err := DecodeHashes(AppendHashes(nil, everything, false)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("more slots than one request may hash: %v", err)
 	}
 }
 
@@ -322,5 +336,25 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("count: %d %d %d", first, last, now)
 		}
 		_, _ = DecodeCounted(body)
+		if ranges, deep, err := DecodeHashes(body); err == nil {
+			again, _, err := DecodeHashes(AppendHashes(nil, ranges, deep))
+			if err != nil || !slices.Equal(again, ranges) {
+				t.Fatalf("hashes: %v %v, want %v", again, err, ranges)
+			}
+		}
+		if slot, _, _, limit, err := DecodeList(body); err == nil && (slot >= storage.Slots || limit > MaxPage) {
+			t.Fatalf("list: %d %d", slot, limit)
+		}
+		if l, err := DecodeListing(body); err == nil {
+			again, err := DecodeListing(AppendListing(nil, l))
+			if err != nil || !sameListing(again, l) {
+				t.Fatalf("listing: %v %v, want %v", again, err, l)
+			}
+		}
+		for n := range 3 {
+			if hashes, err := DecodeHashed(body, n); err == nil && len(hashes) != n {
+				t.Fatalf("%d hashes, want %d", len(hashes), n)
+			}
+		}
 	})
 }

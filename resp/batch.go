@@ -2,7 +2,6 @@ package resp
 
 import (
 	"context"
-	"errors"
 
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
@@ -53,6 +52,8 @@ type unit struct {
 	class coordinator.Class
 	opt   options
 	local bool // from this node's own replica alone
+	// standIn: another node passed it on that can reach no owner.
+	standIn bool
 
 	wave  int32
 	group int32
@@ -175,8 +176,7 @@ func (b *batch) notStarted(st *step) error {
 	if st.err != nil || st.n != 1 {
 		return nil
 	}
-	err := b.units[st.units].err
-	if errors.Is(err, coordinator.ErrNotOwner) || errors.Is(err, coordinator.ErrLoading) {
+	if err := b.units[st.units].err; err != nil && coordinator.NotStarted(err) {
 		return err
 	}
 	return nil

@@ -20,7 +20,9 @@ func (b *batch) plan(r *row, args [][]byte) {
 		clear(b.units[st.units:])
 		b.units = b.units[:st.units]
 	}
+	standIn := b.passed != nil && b.passed[len(b.ends)+len(b.steps)].StandIn
 	for i := st.units; i < len(b.units); i++ {
+		b.units[i].standIn = standIn
 		b.place(&b.units[i])
 	}
 	b.steps = append(b.steps, st)

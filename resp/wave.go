@@ -220,6 +220,7 @@ func (b *batch) collect(n int32) {
 			op := &w.writes[len(w.writes)-1]
 			op.Update.Key = u.key
 			op.R, op.W, op.CheckFirst = b.ss.r, b.w(u), u.class == coordinator.RMW
+			op.StandIn = u.standIn
 			u.row.write(b, u, op)
 			w.writeOf = append(w.writeOf, at)
 		case groupHere:
@@ -316,17 +317,20 @@ func (b *batch) harvest() {
 var errEmptyReply = errors.New("resp: another node's reply is empty")
 
 // reroute finds other places for a wave's units that were certainly not
-// started because the ring had changed, and reports whether there are any.
+// started, because the ring had changed or this node cannot store them, and
+// reports whether there are any.
 func (b *batch) reroute(n int32) bool {
 	any := false
 	for i := range b.units {
 		u := &b.units[i]
-		if u.wave != n || !errors.Is(u.err, coordinator.ErrNotOwner) {
+		if u.wave != n || u.err == nil || !coordinator.NotStarted(u.err) {
 			continue
 		}
 		group, err := b.route(u)
 		if err != nil {
-			u.err = err
+			if errors.Is(u.err, coordinator.ErrNotOwner) {
+				u.err = err
+			}
 			continue
 		}
 		u.group, u.err, u.done, any = group, nil, false, true

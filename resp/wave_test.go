@@ -130,7 +130,7 @@ func TestVeryManyKeys(t *testing.T) {
 	for _, other := range n.nodes {
 		other.fault = n.fault
 	}
-	send(mget, "-NOQUORUM 1 of the 2 owners needed for the read answered, try again\r\n")
+	send(mget, "-NOQUORUM 1 of the 2 nodes needed for the read answered, try again\r\n")
 	for _, other := range n.nodes {
 		other.fault = nil
 	}

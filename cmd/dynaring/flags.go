@@ -27,7 +27,7 @@ type settings struct {
 var serveGroups = []flagGroup{
 	{"Who and where", []string{"name", "addr", "cluster-addr", "peer-addr", "gossip-addr", "http-addr", "advertise-host", "data-dir"}},
 	{"The cluster (n, placement, partitions and tokens are fixed when it is founded)", []string{"join", "n", "r", "w", "placement", "partitions", "tokens", "weight", "zone"}},
-	{"Data", []string{"durability", "clock-max", "cache", "min-free-disk", "hint-limit"}},
+	{"Data", []string{"durability", "clock-max", "cache", "min-free-disk", "hint-limit", "background-p99"}},
 	{"Safety", []string{"requirepass", "protected-mode", "cluster-secret", "tls-cert", "tls-key", "tls-ca"}},
 	{"Limits (beyond them: a clear error)", []string{"timeout", "max-clients", "max-value", "max-key", "max-siblings"}},
 	{"The process", []string{"config", "log-level"}},
@@ -62,6 +62,7 @@ func (s *settings) register(fs *flag.FlagSet) {
 	fs.Var((*size)(&c.CacheBytes), "cache", "`SIZE` caches in memory")
 	fs.Var((*size)(&c.MinFreeDisk), "min-free-disk", "`SIZE` disk space to be left: writes are refused below it")
 	fs.Var((*size)(&c.HintLimit), "hint-limit", "`SIZE` kept for one other node while it cannot be reached;\nbeyond it the node fetches the rest from the others")
+	fs.Var((*periodOrOff)(&c.BackgroundP99), "background-p99", "`TIME` that local reads may take, 99 in 100, before repairs and\ntransfers give way; off: they never do")
 
 	fs.StringVar(&c.RequirePass, "requirepass", "", "`PASSWORD` the password that clients must give")
 	fs.Var((*yesNo)(&c.ProtectedMode), "protected-mode", "`yes|no` without a password, serve this machine's clients only")

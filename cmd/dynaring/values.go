@@ -59,6 +59,29 @@ func (v *period) Set(s string) error {
 	return nil
 }
 
+// periodOrOff is a period, or 0, written as off.
+type periodOrOff time.Duration
+
+const off = "off"
+
+func (v *periodOrOff) String() string {
+	if *v == 0 {
+		return off
+	}
+	return (*period)(v).String()
+}
+
+func (v *periodOrOff) Set(s string) error {
+	if strings.TrimSpace(s) == off {
+		*v = 0
+		return nil
+	}
+	if (*period)(v).Set(s) != nil {
+		return errors.New("write a time as 500us or 10ms, or off")
+	}
+	return nil
+}
+
 // list is a flag of comma separated words, which may also be repeated. An
 // empty value empties it.
 type list []string

@@ -32,6 +32,9 @@ func (l *link) call(kind uint8, body []byte, stamp version.Timestamp, now, deadl
 		l.mu.Unlock()
 		return ErrOverloaded
 	}
+	if l.mu.asked < l.heard.Load() {
+		l.mu.asked = now
+	}
 	f.id = l.mu.calls.add(call{done: done, sent: now, deadline: deadline, pos: l.mu.queued, kind: kind})
 	wake := l.enqueue(f)
 	l.mu.Unlock()
@@ -86,9 +89,10 @@ func (f *frame) reply() Reply {
 	}
 }
 
-// expire answers the calls whose deadline is over, using scratch. It reports
-// whether more are in flight.
-func (l *link) expire(now int64, scratch []call) (busy bool, _ []call) {
+// expire answers the calls whose deadline is over, using scratch, and listens
+// for signs of life: tick is how much of the time since it last did counts. It
+// reports whether it has to be called again soon.
+func (l *link) expire(now, tick int64, scratch []call) (busy bool, _ []call) {
 	l.mu.Lock()
 	expired := l.mu.calls.expire(now, scratch[:0])
 	l.mu.timeouts += uint64(len(expired))
@@ -103,11 +107,7 @@ func (l *link) expire(now int64, scratch []call) (busy bool, _ []call) {
 		c.done(Reply{Err: ErrTimeout})
 		c.done = nil
 	}
-	if silent && !l.suspect.Load() {
-		l.suspect.Store(true)
-		l.send(frame{typ: framePing})
-	}
-	return busy, expired
+	return l.listen(now, tick, busy, silent), expired
 }
 
 // keepAlive pings a peer that has been quiet and, if it may, gives up one that

@@ -33,12 +33,13 @@ type link struct {
 	heard   atomic.Int64 // when bytes last arrived
 	reading atomic.Int64 // since when the reader waits for bytes; 0: it has some
 	wrote   atomic.Int64 // when bytes were last written
-	suspect atomic.Bool  // a call timed out and nothing arrived since it was sent
+	suspect atomic.Bool  // nothing has arrived for too long since a call was sent
 	over    atomic.Bool  // queued bytes are over the mark
 	leaving atomic.Bool  // dialled: the other end is shutting down
 
 	framesIn, bytesIn atomic.Uint64
 
+	silence silence   // dialled: the sweeper's own
 	latency *latency  // dialled: of the peer, whichever connection it is
 	handler Handler   // accepted
 	slab    []Request // accepted: the reader's next requests
@@ -53,6 +54,7 @@ type link struct {
 		draining bool   // shutting down: nothing new, close when all is answered
 		err      error  // why the link failed; nothing is queued any more
 		calls    calls  // dialled: requests in flight
+		asked    int64  // dialled: when the first call was sent since bytes last arrived
 		serving  int    // accepted: requests whose reply is due
 		// The stream's position behind out, and behind what was ever handed to
 		// the connection: a call at or after handed was certainly not sent.
@@ -343,18 +345,21 @@ func (l *link) handle(b []byte, at int64) error {
 	return l.receive(f, at)
 }
 
-// send queues a frame that bears no call: pings and their answers.
-func (l *link) send(f frame) {
+// send queues a frame that bears no call: pings and their answers. It returns
+// where in the connection's stream the frame ends.
+func (l *link) send(f frame) (end uint64) {
 	f.clock = l.stamp()
 	l.mu.Lock()
 	wake := false
 	if l.mu.err == nil {
 		wake = l.enqueue(f)
 	}
+	end = l.mu.queued
 	l.mu.Unlock()
 	if wake {
 		signal(l.wake)
 	}
+	return end
 }
 
 func (l *link) stamp() version.Timestamp { return l.opt.Clock.Now() }

@@ -142,10 +142,10 @@ func (p *Peers) link(name string, class Class) *link {
 }
 
 // Up reports whether a peer can be expected to answer: its foreground
-// connection is established, and no call on it has timed out without anything
-// having been heard since the call was sent, nor been refused because the peer
-// is shutting down. A peer that is suspected so is
-// pinged, and is up again with the first byte it sends.
+// connection is established, the peer is not shutting down, and it has been
+// heard since the calls on it were sent, or they are too recent to tell. A peer
+// that is silent is pinged, down soon after, before its calls time out, and up
+// again with the first byte it sends.
 func (p *Peers) Up(name string) bool {
 	l := p.link(name, Foreground)
 	return l != nil && !l.suspect.Load() && !l.leaving.Load()

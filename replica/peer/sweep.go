@@ -17,6 +17,7 @@ func (p *Peers) sweep(ctx context.Context) {
 		links   []*link
 		scratch []call
 		kept    int64 // when keepAlive last ran
+		expired int64 // when expire last ran
 	)
 	for {
 		links = p.links(links)
@@ -48,33 +49,35 @@ func (p *Peers) sweep(ctx context.Context) {
 			}
 		}
 		if p.sweeping.Load() {
-			scratch = p.expire(now, links, scratch)
+			tick := min(now-expired, int64(maxTick))
+			expired = now
+			scratch = p.expire(now, tick, links, scratch)
 		}
 	}
 }
 
 // expire answers the calls whose deadline is over and notes when none is left
 // in flight.
-func (p *Peers) expire(now int64, links []*link, scratch []call) []call {
-	if p.expireAll(now, links, &scratch) {
+func (p *Peers) expire(now, tick int64, links []*link, scratch []call) []call {
+	if p.expireAll(now, tick, links, &scratch) {
 		return scratch
 	}
 	// A call adds itself before it looks at sweeping: one that the first look
 	// missed is seen by the second, or sees sweeping false and nudges.
 	p.sweeping.Store(false)
-	if p.expireAll(now, p.links(links), &scratch) {
+	if p.expireAll(now, 0, p.links(links), &scratch) {
 		p.sweeping.Store(true)
 	}
 	return scratch
 }
 
-func (p *Peers) expireAll(now int64, links []*link, scratch *[]call) (busy bool) {
+func (p *Peers) expireAll(now, tick int64, links []*link, scratch *[]call) (busy bool) {
 	for _, l := range links {
 		if l.accepted {
 			continue
 		}
 		var more bool
-		more, *scratch = l.expire(now, *scratch)
+		more, *scratch = l.expire(now, tick, *scratch)
 		busy = busy || more
 	}
 	return busy

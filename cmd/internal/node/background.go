@@ -8,7 +8,6 @@ import (
 
 	"github.com/dynaring/dynaring/antientropy"
 	"github.com/dynaring/dynaring/replica"
-	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/storage"
 )
 
@@ -30,7 +29,10 @@ func (n *Node) newBackground() background {
 	// whoever has it has synced.
 	probe := n.cfg.Durability != storage.Always.String()
 	var b background
-	b.pacer = antientropy.NewPacer(antientropy.PacerOptions{P99: n.replica.ReadP99, Probe: n.probeDisk})
+	b.pacer = antientropy.NewPacer(antientropy.PacerOptions{
+		Threshold: n.cfg.BackgroundP99, Unlimited: n.cfg.BackgroundP99 == 0,
+		P99: n.replica.ReadP99, Probe: n.probeDisk,
+	})
 	b.exchange = antientropy.NewExchange(antientropy.ExchangeOptions{
 		Self: self, Pace: b.pacer, Logger: n.log.With("part", "exchange"),
 	}, n.replica, &n.peers, n.gossip)
@@ -107,34 +109,4 @@ func (n *Node) fit(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// status is what this node knows of itself.
-func (n *Node) status() antientropy.Status {
-	b, v := &n.background, n.gossip.View()
-	progress := b.takeover.Progress()
-	s := antientropy.Status{
-		Node: n.cfg.Name, Peers: map[string]bool{},
-		Hints: n.replica.HintStats(), Pulled: progress.Pulled,
-		Scrub: b.scrubber.Status(), Slices: b.pacer.Granted(),
-	}
-	if v.Ring == nil {
-		return s
-	}
-	for _, m := range v.Ring.Members() {
-		if m.Name != n.cfg.Name {
-			s.Peers[m.Name] = v.Alive[m.Name] && n.peers.Up(m.Name)
-		}
-	}
-	for _, a := range v.Ring.ComingOf(n.cfg.Name) {
-		s.Coming += a.Range.Len()
-	}
-	b.exchange.Fill(&s)
-	s.Strays, s.Collect = b.strays.Count(), b.collect.Status()
-	return s
-}
-
-func (n *Node) serveStatus(req *peer.Request) {
-	s := n.status()
-	req.Reply(s.Encode())
 }

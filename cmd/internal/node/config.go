@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/dynaring/dynaring/antientropy"
 )
 
 // Offsets of the derived ports from the port of Config.Addr.
@@ -53,6 +55,9 @@ type Config struct {
 	CacheBytes  int64  // memory for caches, in bytes
 	MinFreeDisk int64  // bytes to be left free: writes are refused below it
 	HintLimit   int64  // bytes kept for one other node that cannot be reached
+	// BackgroundP99 is the 99th percentile of local storage reads from which on
+	// background work gives way; 0: it never does.
+	BackgroundP99 time.Duration
 
 	RequirePass   string // password of clients; "" for none
 	ProtectedMode bool   // without a password, serve loopback clients only
@@ -89,6 +94,7 @@ const (
 	maxValueSize  = 512 << 20 // Redis's own limit
 	minCache      = 8 << 20
 	minTimeout    = 10 * time.Millisecond
+	minThreshold  = 100 * time.Microsecond
 	maxTimeout    = time.Minute
 	maxMaxClients = 1 << 20
 )
@@ -109,6 +115,7 @@ func DefaultConfig() Config {
 		CacheBytes:    128 << 20,
 		MinFreeDisk:   64 << 20,
 		HintLimit:     256 << 20,
+		BackgroundP99: antientropy.DefaultThreshold,
 		ProtectedMode: true,
 		Timeout:       500 * time.Millisecond,
 		MaxClients:    10000,
@@ -246,6 +253,9 @@ func (c Config) validateLimits() error {
 	}
 	if c.HintLimit < 1 {
 		bad("--hint-limit %d bytes: use at least 1 byte", c.HintLimit)
+	}
+	if c.BackgroundP99 != 0 && (c.BackgroundP99 < minThreshold || c.BackgroundP99 > maxTimeout) {
+		bad("--background-p99 %v: use %v to %v, or off", c.BackgroundP99, minThreshold, maxTimeout)
 	}
 	if c.Timeout < minTimeout || c.Timeout > maxTimeout {
 		bad("--timeout %v: use %v to %v", c.Timeout, minTimeout, maxTimeout)

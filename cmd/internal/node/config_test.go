@@ -81,6 +81,7 @@ func TestValidateNamesWhatToChange(t *testing.T) {
 		"name one host":           func(c *Config) { c.AdvertiseHost = "a, b" },
 		"--min-free-disk cannot ": func(c *Config) { c.MinFreeDisk = -1 },
 		"--hint-limit 0":          func(c *Config) { c.HintLimit = 0 },
+		"--background-p99 1ns":    func(c *Config) { c.BackgroundP99 = 1 },
 	} {
 		if err := with(change).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error with %q, got %v", want, err)

@@ -107,8 +107,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	v := m.node.gossip.View()
 	gauge("members", "Members of the cluster.", float64(len(v.Members)))
 	gauge("members_alive", "Members that the gossip believes to be alive.", float64(len(v.Alive)))
-	p := m.node.background.takeover.Progress()
-	gauge("takeover_slots", "Slots that this node is coming to own.", float64(p.Slots-p.Pulled))
+	m.collectSettling(out, send)
 }
 
 // collectPeers sends what is known of each connection that this node dialled.

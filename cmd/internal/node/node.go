@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,8 @@ type Node struct {
 	ready chan struct{} // closed when the data is fit to be served
 	fatal chan error    // the disk's last word
 	names atomic.Value  // actorNames
+
+	explains chan explainJob
 }
 
 // New opens a node's data directory and its ports. Run serves; a node that is
@@ -58,7 +61,7 @@ func NewWith(cfg Config, deps Deps, log *slog.Logger) (*Node, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, deps: deps.complete(), log: log, ready: make(chan struct{}), fatal: make(chan error, 1)}
+	n := &Node{cfg: cfg, deps: deps.complete(), log: log, ready: make(chan struct{}), fatal: make(chan error, 1), explains: make(chan explainJob, maxExplains)}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -96,6 +99,7 @@ func (n *Node) open() (err error) {
 	n.replica = replica.New(replica.Options{
 		Store: n.store, Clock: n.clock, Now: n.deps.Now, CacheBytes: n.cfg.CacheBytes / 2,
 		ClockMax: n.cfg.ClockMax, MaxSiblings: n.cfg.MaxSiblings, HintLimit: n.cfg.HintLimit,
+		Pace:   func(ctx context.Context, bytes int) error { return n.background.pacer.Wait(ctx, bytes) },
 		Logger: n.log.With("part", "replica"),
 	})
 	if n.gossip, err = n.newGossip(); err != nil {
@@ -229,6 +233,7 @@ func (n *Node) runPeers(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.Run(ctx) })
 	g.Go(func() error { return n.followMembership(ctx, p) })
+	g.Go(func() error { return n.answerHoldings(ctx) })
 	return g.Wait()
 }
 
@@ -275,8 +280,13 @@ const (
 	codeHistory
 )
 
-// serveHistory takes in another node's history, and confirms it.
+// serveHistory takes in another node's history, and confirms it. Asked with
+// none, it answers the digest of the one it knows.
 func (n *Node) serveHistory(req *peer.Request) {
+	if len(req.Body) == 0 {
+		req.Reply(binary.LittleEndian.AppendUint64(nil, n.gossip.View().History.Digest()))
+		return
+	}
 	history := append([]byte(nil), req.Body...)
 	go func() { // persisting must not hold up the connection's reader
 		if _, err := n.gossip.Merge(history); err != nil {

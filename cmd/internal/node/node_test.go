@@ -2,19 +2,25 @@ package node
 
 import (
 	"context"
+	"io"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dynaring/dynaring/antientropy"
 )
 
-// Both ports for clients answer: nobody who was told of one waits in vain.
-func TestBothPortsAnswer(t *testing.T) {
+// runAlone runs a node that founds a cluster, on any ports, until the test
+// ends.
+func runAlone(t *testing.T) *Node {
 	cfg := DefaultConfig()
-	cfg.Name, cfg.DataDir, cfg.HTTPAddr = "n1", "data", HTTPOff
-	for _, addr := range []*string{&cfg.Addr, &cfg.ClusterAddr, &cfg.PeerAddr, &cfg.GossipAddr} {
+	cfg.Name, cfg.DataDir = "n1", "data"
+	for _, addr := range []*string{&cfg.Addr, &cfg.ClusterAddr, &cfg.PeerAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {
 		*addr = "127.0.0.1:0"
 	}
 	cfg, err := cfg.Complete()
@@ -26,9 +32,21 @@ func TestBothPortsAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// Both ports for clients answer: nobody who was told of one waits in vain.
+func TestBothPortsAnswer(t *testing.T) {
+	n := runAlone(t)
 	for name, ln := range map[string]net.Listener{"plain": n.listeners.plain, "cluster": n.listeners.cluster} {
 		c, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
@@ -44,9 +62,32 @@ func TestBothPortsAnswer(t *testing.T) {
 		}
 		c.Close()
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
+}
+
+// What a node knows of itself can be asked for, and is among its metrics.
+func TestStatus(t *testing.T) {
+	n := runAlone(t)
+	if !n.fit(t.Context()) {
+		t.Fatal("it does not serve")
+	}
+	s := n.status()
+	got, err := antientropy.DecodeStatus(s.Encode())
+	if err != nil || got.Node != "n1" || got.Unstepped != 0 || got.Coming != 0 || len(got.Peers) != 0 || got.Slices <= 0 {
+		t.Errorf("status %+v, %v", got, err)
+	}
+	resp, err := http.Get("http://" + n.listeners.http.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"dynaring_unstepped 0", "dynaring_background_share ", "dynaring_exchange_slots_total 0"} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("the metrics do not have %q", want)
+		}
 	}
 }
 
