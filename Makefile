@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 10s
 ROUNDS ?= 5
+VERSIONTIME ?= 10m
 BLACKBOX := ./cmd/internal/blackbox/...
 
 # Real clients must be there: the tests that need them fail instead of skipping.
@@ -74,6 +75,10 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 bench: deps build ## Compare with redis-server and with redcon answering from nothing
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS)
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS) -refill
+
+.PHONY: versions
+versions: ## How many versions reads see while nodes fail, for VERSIONTIME (10m)
+	DYNARING_TEST_VERSIONS=$(VERSIONTIME) go test -count=1 -v -timeout 24h -run TestVersionsSeen $(BLACKBOX)
 
 .PHONY: clean
 clean: ## Remove what was built and the data of local clusters
