@@ -86,6 +86,9 @@ func (c cluster) Info() []resp.Section {
 		field("dynaring_read_repairs", stats.RepairsDone),
 		field("dynaring_noquorum", stats.NoQuorum),
 		field("dynaring_uncertain", stats.Uncertain),
+		field("dynaring_hints_sent", stats.HintsSent),
+		field("dynaring_stand_ins", stats.StandIns),
+		field("dynaring_passed_over", stats.PassedOver),
 		field("dynaring_takeover_slots", p.Slots-p.Pulled),
 		field("dynaring_takeover_cells", p.Cells),
 	}}
