@@ -92,6 +92,7 @@ func leads(r *ring.Ring, slot uint16, self string) bool {
 func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int) ([]candidate, error) {
 	var found []candidate
 	bytes, read := 0, 0
+	full := func() bool { return len(found) >= batchCells || bytes >= batchBytes || read >= findCells }
 	for range ring.Slots {
 		slot := f.at
 		l, now := &f.slots[slot], f.store.Uptime()
@@ -100,6 +101,9 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			f.move()
 			continue
 		}
+		if full() {
+			return found, nil // before the slot counts as looked at
+		}
 		if !goesOn {
 			if f.store.Slot(slot).Changed >= l.last {
 				l.tries = 0
@@ -107,7 +111,7 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			l.last, l.next = now, 0
 		}
 		for more := true; more; {
-			if len(found) >= batchCells || bytes >= batchBytes || read >= findCells {
+			if full() {
 				return found, nil
 			}
 			page, err := f.store.Scan(ctx, replica.ScanRequest{

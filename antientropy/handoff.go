@@ -113,6 +113,9 @@ func NewHandoff(o HandoffOptions, store HintStore, peers Peers, views Views) *Ha
 	if o.Pace == nil {
 		o.Pace = unpaced{}
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Handoff{
 		opts: o, log: o.Logger, store: store, peers: peers, views: views,
 		by:     delivery{self: o.Self, store: store, peers: peers, probe: o.Probe},

@@ -40,6 +40,7 @@ type owner struct {
 	all      *owners
 	fs       vfs.FS
 	store    *storage.Store
+	clock    *version.Clock
 	peers    *peer.Peers
 	exchange *Exchange
 	wire     atomic.Int64 // bytes written to connections that it has dialled, and read
@@ -134,14 +135,14 @@ func (m *owner) start() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := version.NewClock(nil)
-	m.Replica = replica.New(replica.Options{Store: m.store, Clock: clock, CacheBytes: 4 << 20})
+	m.clock = version.NewClock(nil)
+	m.Replica = replica.New(replica.Options{Store: m.store, Clock: m.clock, CacheBytes: 4 << 20})
 	listener, err := m.all.net.Listen(m.addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.peers = peer.New(peer.Options{
-		Self: peer.Identity{Cluster: 7, Name: m.name, Actor: m.store.Actor().ID}, Listener: listener, Clock: clock,
+		Self: peer.Identity{Cluster: 7, Name: m.name, Actor: m.store.Actor().ID}, Listener: listener, Clock: m.clock,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			c, err := m.all.net.Dial(ctx, m.name, addr)
 			if err != nil {

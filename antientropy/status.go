@@ -11,8 +11,10 @@ import (
 // Status is what one node knows of what is not settled, and of what anti-entropy
 // has done there. It is what KindStatus answers.
 type Status struct {
-	Node  string
-	Peers map[string]bool // the other members, as this node sees them: up
+	Node    string
+	Now     int64           // its wall clock, Unix ms
+	History uint64          // digest of the history of the ring that it knows
+	Peers   map[string]bool // the other members, as this node sees them: up
 
 	Hints     []replica.HintStats // kept for others
 	Strays    int                 // cells in slots of others

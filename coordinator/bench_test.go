@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -30,14 +31,14 @@ func (a agreeable) Call(_ string, _ peer.Class, kind uint8, _ []byte, _ time.Tim
 // benchBatch is what one pipeline brings.
 const benchBatch = 16
 
-func benchNode(b *testing.B) *Coordinator {
+func benchNode(b *testing.B, members ...string) *Coordinator {
 	store, err := storage.Open(storage.Options{Dir: "data", FS: vfs.NewMem(), Durability: storage.Interval})
 	if err != nil {
 		b.Fatal(err)
 	}
 	rep := replica.New(replica.Options{Store: store})
 	same := replica.AppendAnswers(nil, make([]replica.Answer, benchBatch))
-	n := &node{view: View{Ring: settledRing(b, 3, "n1", "n2", "n3")}}
+	n := &node{view: View{Ring: settledRing(b, 3, members...)}}
 	n.Coordinator = New(Options{Self: "n1"}, rep, agreeable{same}, n)
 	ctx, stop := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -54,7 +55,7 @@ func benchNode(b *testing.B) *Coordinator {
 }
 
 func BenchmarkRead(b *testing.B) {
-	c := benchNode(b)
+	c := benchNode(b, "n1", "n2", "n3")
 	writes := make([]Write, benchBatch)
 	for i := range writes {
 		writes[i] = put(fmt.Sprint("key", i), "value")
@@ -81,12 +82,24 @@ func BenchmarkRead(b *testing.B) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	c := benchNode(b)
+	for _, members := range [][]string{{"n1", "n2", "n3"}, {"n1", "n2", "n3", "n4", "n5"}} {
+		b.Run(fmt.Sprint("nodes=", len(members)), func(b *testing.B) { benchWrite(b, benchNode(b, members...)) })
+	}
+}
+
+func benchWrite(b *testing.B, c *Coordinator) {
+	var names []string // of keys that the node owns
+	for i := 0; len(names) < benchBatch; i++ {
+		name := fmt.Sprint("key", i)
+		if slices.Contains(c.views.View().Ring.Lookup(key(name).Slot).Owners, c.opts.Self) {
+			names = append(names, name)
+		}
+	}
 	writes := make([]Write, benchBatch)
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range writes {
-			writes[i] = put(fmt.Sprint("key", i), "value")
+			writes[i] = put(names[i], "value")
 		}
 		c.Write(context.Background(), writes)
 	}

@@ -252,7 +252,7 @@ func (d *forwardDriver) take(l *execLeg) error {
 func notStarted(err error) bool {
 	if remote, ok := err.(*peer.RemoteError); ok {
 		switch remote.Code {
-		case CodeLoading, replica.CodeMalformed, replica.CodeOverloaded, replica.CodeClosed:
+		case CodeLoading, replica.CodeMalformed, replica.CodeOverloaded, replica.CodeClosed, replica.CodeStale:
 			return true
 		}
 		return false

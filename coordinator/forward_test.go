@@ -11,6 +11,7 @@ import (
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/ring"
+	"github.com/dynaring/dynaring/storage/version"
 )
 
 // outsider returns a node that owns nothing of the key, and the key's owners.
@@ -261,7 +262,7 @@ func TestServeBound(t *testing.T) {
 		answers := make(chan peer.Reply, 2*maxServed)
 		const sent = maxServed + 2*execWorkers
 		for range sent {
-			n.serveExec(body, answer(func(r peer.Reply) { answers <- r }))
+			n.serveExec(body, stamp(), answer(func(r peer.Reply) { answers <- r }))
 		}
 		time.Sleep(10 * time.Millisecond)
 		refused := len(answers)
@@ -285,10 +286,35 @@ func TestServeBound(t *testing.T) {
 // A frame that cannot be read is refused.
 func TestServeMalformed(t *testing.T) {
 	bubble(t, 1, Options{}, func(r *rig) {
-		r.nodes["n1"].serveExec([]byte{1, 2}, answer(func(a peer.Reply) {
+		r.nodes["n1"].serveExec([]byte{1, 2}, stamp(), answer(func(a peer.Reply) {
 			if !notStarted(a.Err) {
 				t.Error(a.Err)
 			}
 		}))
+	})
+}
+
+// Commands that a frozen process finds when it goes on are not started: they
+// would take the place of what was written meanwhile.
+func TestServeStale(t *testing.T) {
+	bubble(t, 1, Options{}, func(r *rig) {
+		n := r.nodes["n1"]
+		ran := 0
+		n.SetExecutor(func(_ context.Context, x *Exec) {
+			ran++
+			x.Commands[0].Reply = []byte("done")
+		})
+		body := appendExec(nil, &Exec{Commands: []Command{{Args: [][]byte{[]byte("PING")}}}}, []int32{0}, time.Second)
+		for _, age := range []time.Duration{replica.MaxMessageAge, replica.MaxMessageAge + time.Millisecond} {
+			sent := version.TimestampAt(time.Now().Add(-age).UnixMilli())
+			answers := make(chan peer.Reply, 1)
+			n.serveExec(body, sent, answer(func(r peer.Reply) { answers <- r }))
+			if a := <-answers; (age > replica.MaxMessageAge) != (a.Err != nil && notStarted(a.Err)) {
+				t.Errorf("%v old: %v", age, a.Err)
+			}
+		}
+		if ran != 1 {
+			t.Errorf("run %d times, want once", ran)
+		}
 	})
 }

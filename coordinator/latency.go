@@ -39,22 +39,27 @@ func (e *estimate) observe(d time.Duration) {
 // exponential answer times the mean deviation is 2/e of the mean, so that mean
 // and three deviations are the 96th percentile.
 func (e *estimate) late() time.Duration {
-	if e.mean == 0 {
+	if e == nil || e.mean == 0 {
 		return lateUnknown
 	}
 	return min(max(e.mean+3*e.dev, minLate), maxLate)
 }
 
-// waiting names what is measured: a peer's answers to one kind of request.
-type waiting struct {
-	node string
-	kind uint8
-}
-
-// lateness holds the estimates of all peers.
+// lateness holds the estimates of all peers, "" being this node's own disk.
 type lateness struct {
 	mu    sync.Mutex
-	peers map[waiting]*estimate
+	peers map[string]*[lateKinds]estimate // by kind of request
+}
+
+// lateKinds is more than the kinds of requests that there are.
+const lateKinds = 16
+
+// of returns an estimate, nil if there is none of the node. l.mu is held.
+func (l *lateness) of(node string, kind uint8) *estimate {
+	if of := l.peers[node]; of != nil {
+		return &of[kind%lateKinds]
+	}
+	return nil
 }
 
 // observe notes that node took d to answer a request of kind, or to fail it.
@@ -63,13 +68,13 @@ type lateness struct {
 func (l *lateness) observe(node string, kind uint8, d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.peers[waiting{node, kind}]
+	e := l.of(node, kind)
 	if e == nil {
 		if l.peers == nil || len(l.peers) >= maxEstimates {
-			l.peers = make(map[waiting]*estimate)
+			l.peers = make(map[string]*[lateKinds]estimate)
 		}
-		e = new(estimate)
-		l.peers[waiting{node, kind}] = e
+		l.peers[node] = new([lateKinds]estimate)
+		e = l.of(node, kind)
 	}
 	e.observe(d)
 }
@@ -78,27 +83,17 @@ func (l *lateness) observe(node string, kind uint8, d time.Duration) {
 func (l *lateness) after(node string, kind uint8) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.peers[waiting{node, kind}]; e != nil {
-		return e.late()
-	}
-	return lateUnknown
+	return l.of(node, kind).late()
 }
 
-// soonest returns the least time after which one of nodes, or this one, counts
-// as late.
-func (l *lateness) soonest(kind uint8, nodes []string) time.Duration {
+// afterEach appends to dst what after returns of each of nodes.
+func (l *lateness) afterEach(dst []time.Duration, kind uint8, nodes ...string) []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	least := lateUnknown
-	if e := l.peers[waiting{"", kind}]; e != nil {
-		least = e.late()
-	}
 	for _, n := range nodes {
-		if e := l.peers[waiting{n, kind}]; e != nil {
-			least = min(least, e.late())
-		}
+		dst = append(dst, l.of(n, kind).late())
 	}
-	return least
+	return dst
 }
 
 // mean returns how long node usually takes to answer a request of kind; 0:
@@ -106,7 +101,7 @@ func (l *lateness) soonest(kind uint8, nodes []string) time.Duration {
 func (l *lateness) mean(node string, kind uint8) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.peers[waiting{node, kind}]; e != nil {
+	if e := l.of(node, kind); e != nil {
 		return e.mean
 	}
 	return 0

@@ -79,11 +79,7 @@ func (d *writeDriver) replicate(g int) {
 		d.mu.Unlock()
 		return
 	}
-	missing, late := group.missing, time.Time{}
-	mine := c.opts.Self
-	if len(group.fallbacks) > 0 {
-		late = time.Now().Add(c.late.after("", replica.KindApply) + allowance(len(group.body)))
-	}
+	missing, mine, now := group.missing, c.opts.Self, time.Now()
 	if !group.owner { // a stand-in's own copy is for the first that is missing
 		mine = ""
 		if len(missing) > 0 {
@@ -92,9 +88,9 @@ func (d *writeDriver) replicate(g int) {
 	}
 	d.mu.Lock()
 	first := len(d.legs)
-	if !late.IsZero() {
+	if len(group.waits) > 0 {
 		l := d.leg(g, 0, "", mine)
-		l.parts, l.late, group.self = 1, late, l
+		l.parts, l.late, group.self = 1, now.Add(group.waits[0]+allowance(len(group.body))), l
 	}
 	for i, node := range group.targets {
 		group.tally.ask(i + 1)
@@ -117,7 +113,7 @@ func (d *writeDriver) replicate(g int) {
 	d.mu.Unlock()
 	for _, l := range legs {
 		if l != group.self {
-			d.send(l)
+			d.send(l, now)
 		}
 	}
 	c.counters.missed.Add(uint64(lost))
@@ -160,9 +156,16 @@ func (d *writeDriver) leg(g, pos int, node, owner string) *writeLeg {
 const maxHintHeader = 272
 
 // send sends a group's cells to a leg's node.
-func (d *writeDriver) send(l *writeLeg) {
-	c, g, now := d.c, &d.groups[l.group], time.Now()
-	late := now.Add(c.late.after(l.node, l.kind()) + allowance(len(g.body)))
+func (d *writeDriver) send(l *writeLeg, now time.Time) {
+	c, g := d.c, &d.groups[l.group]
+	late := time.Time{}
+	switch more := allowance(len(g.body)); {
+	case len(g.waits) == 0: // there is nobody to cover for it
+	case l.hint:
+		late = now.Add(c.late.after(l.node, replica.KindHint) + more)
+	default:
+		late = now.Add(g.waits[l.pos] + more)
+	}
 	d.mu.Lock()
 	l.parts, l.err, l.sent, l.late = len(g.ends), nil, now, late
 	deadline, must := d.deadline, l.must
@@ -204,12 +207,16 @@ func (l *writeLeg) answered(r peer.Reply) {
 	}
 	sent, err, late := l.sent, l.err, d.gone
 	next := d.settle(l)
+	watched := len(d.groups[l.group].waits) > 0
 	d.mu.Unlock()
-	if d.c.observe(l.node, l.kind(), sent, err); err == nil && late {
+	if err != nil || watched {
+		d.c.observe(l.node, l.kind(), sent, err)
+	}
+	if err == nil && late {
 		d.c.counters.stragglers.Add(1)
 	}
 	if next != nil {
-		d.send(next)
+		d.send(next, time.Now())
 		d.nudge() // it may be late in its turn
 	}
 	d.release()
@@ -241,7 +248,7 @@ func (d *writeDriver) durable(err error) {
 	}
 	d.mu.Unlock()
 	for _, l := range next {
-		d.send(l)
+		d.send(l, time.Now())
 	}
 	if watched {
 		d.c.late.observe("", replica.KindApply, took)

@@ -10,6 +10,7 @@ import (
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/storage"
+	"github.com/dynaring/dynaring/storage/version"
 )
 
 // link is a node's Peers.
@@ -105,7 +106,7 @@ func (n *node) serve(kind uint8, body []byte, reply answer) {
 	}
 	switch kind {
 	case replica.KindExec:
-		n.serveExec(body, reply)
+		n.serveExec(body, stamp(), reply)
 	case replica.KindApply:
 		cells, err := replica.DecodeApply(body)
 		if err != nil {
@@ -200,3 +201,6 @@ func (n *node) answers(asks []replica.Ask) (out []replica.Answer) {
 	}
 	return out
 }
+
+// stamp is the clock of a frame that is sent now.
+func stamp() version.Timestamp { return version.TimestampAt(time.Now().UnixMilli()) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/replica/peer"
+	"github.com/dynaring/dynaring/storage/version"
 )
 
 const (
@@ -64,12 +65,19 @@ func (c *Coordinator) ServeExec(req *peer.Request) bool {
 	if req.Kind != replica.KindExec {
 		return false
 	}
-	c.serveExec(req.Body, req)
+	c.serveExec(req.Body, req.Sent, req)
 	return true
 }
 
-func (c *Coordinator) serveExec(body []byte, from answerer) {
+func (c *Coordinator) serveExec(body []byte, sent version.Timestamp, from answerer) {
 	s := &c.served
+	if c.replica.Stale(sent) {
+		// Whoever passed it on has long been told that it may have happened.
+		// That it happens now, over what was written since, is what a process
+		// that was frozen would do.
+		from.Fail(replica.CodeStale, "the commands were sent too long ago")
+		return
+	}
 	if *s.executor.Load() == nil {
 		from.Fail(CodeLoading, ErrLoading.Error())
 		return

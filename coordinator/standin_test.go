@@ -250,14 +250,13 @@ func TestSilentOwnersAreGivenUp(t *testing.T) {
 		}
 		r.setDown(p.Owners[1], false)
 		r.setDown(p.Owners[2], false)
-		silent := true
-		r.setFate(func(_, to string, kind uint8) fate {
-			if !slices.Contains(p.Owners, to) {
-				return fate{}
-			}
-			return fate{loseReply: silent, delay: 100 * time.Millisecond}
-		})
-		for range 2 {
+		for _, silent := range []bool{true, false} {
+			r.setFate(func(_, to string, kind uint8) fate {
+				if !slices.Contains(p.Owners, to) {
+					return fate{}
+				}
+				return fate{loseReply: silent, delay: 100 * time.Millisecond}
+			})
 			began := time.Now()
 			if c, err := n.read("k", 2); text(c) != "v" || err != nil {
 				t.Fatal(text(c), err)
@@ -265,7 +264,6 @@ func TestSilentOwnersAreGivenUp(t *testing.T) {
 			if took := time.Since(began); took < 200*time.Millisecond || took > DefaultTimeout*6/10 {
 				t.Fatalf("silent %v: took %v", silent, took)
 			}
-			silent = false
 		}
 	})
 }

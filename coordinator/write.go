@@ -111,7 +111,8 @@ type writeGroup struct {
 	missing   []string // those that fallbacks have to cover at once
 	lost      int      // coming owners that cannot be called
 	fallbacks []string
-	got       int // nodes that can be reached, where they are too few
+	waits     []time.Duration // by position: when this node and the targets are late; none: nobody could cover them
+	got       int             // nodes that can be reached, where they are too few
 	units     []int32
 
 	// What is sent: frames, each up to one of ends, as KindApply has them.
@@ -238,8 +239,10 @@ func (d *writeDriver) count(g *writeGroup, need int) {
 	g.tally = newTally(need, bit(1+g.present)-1)
 	g.tally.ask(0)
 	g.hopes, g.places = g.tally.voters, 1+len(g.targets)
-	if len(g.fallbacks) > 0 {
-		if late := c.late.soonest(replica.KindApply, g.targets[:g.present]); d.look == 0 || late < d.look {
+	if g.waits = g.waits[:0]; len(g.fallbacks) > 0 {
+		g.waits = c.late.afterEach(g.waits, replica.KindApply, "")
+		g.waits = c.late.afterEach(g.waits, replica.KindApply, g.targets...)
+		if late := slices.Min(g.waits); d.look == 0 || late < d.look {
 			d.look = late
 		}
 	}
@@ -297,7 +300,7 @@ func (d *writeDriver) run(ctx context.Context) {
 		}
 		d.mu.Unlock()
 		for _, l := range covers {
-			d.send(l)
+			d.send(l, now)
 		}
 		switch {
 		case done:

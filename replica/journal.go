@@ -86,7 +86,7 @@ func decodeSums(b []byte) (sums leafSums, err error) {
 }
 
 // appendChange appends the entries of a change of s.
-func appendChange(dst []byte, n *slotChange, s *slotLeaves) []byte {
+func appendChange(dst []byte, n *slotChange, s *slotCounts) []byte {
 	counts := uint16(0)
 	if n.cells != s.cells.Load() || n.mortal != s.mortal.Load() {
 		counts = entryCounts
@@ -153,6 +153,7 @@ func (w *writer) write(c *changes, b *storage.Batch) {
 	if len(c.list) == 0 {
 		return
 	}
+	c.resolve()
 	c.entry = c.entry[:0]
 	for i := range c.list {
 		c.entry = appendChange(c.entry, &c.list[i], &c.leaves.slots[c.list[i].slot])
@@ -214,7 +215,7 @@ func (r *Replica) saveLeaves() (slots []uint16, err error) {
 		}
 		s.unsaved.Store(false) // first: what changes from now on is for the next
 		slots = append(slots, uint16(i))
-		sums := s.sums()
+		sums := r.leaves.sums(uint16(i))
 		row, value = storage.AppendLeavesRow(row[:0], uint16(i)), appendSums(value[:0], &sums)
 		b.Set(row, value)
 		if b.Size() >= checkpointBatch {

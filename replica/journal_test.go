@@ -289,7 +289,7 @@ func TestUnfit(t *testing.T) {
 // TestEntriesRoundTrip: what a lane writes of a change is what a start reads.
 func TestEntriesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var kept slotLeaves
+		var kept slotCounts
 		kept.cells.Store(3)
 		n := slotChange{slot: rapid.Uint16Range(0, storage.Slots-1).Draw(t, "slot"), mask: rapid.Uint16Min(1).Draw(t, "mask")}
 		n.cells = rapid.SampledFrom([]uint32{0, 3, 1 << 31}).Draw(t, "cells")
@@ -322,7 +322,7 @@ func TestEntriesRoundTrip(t *testing.T) {
 func FuzzJournal(f *testing.F) {
 	n := slotChange{slot: 12182, mask: 1<<3 | 1<<15}
 	n.hash[3], n.hash[15], n.cells = 1<<47, 7, 300
-	f.Add(appendChange(nil, &n, &slotLeaves{}))
+	f.Add(appendChange(nil, &n, &slotCounts{}))
 	f.Add(appendSums(nil, &n.leafSums))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		err := decodeEntries(b, func(e leafEntry) {

@@ -25,7 +25,8 @@ const LeavesPerSlot = 16
 // cells; anybody reads. The store has them too: see journal.go.
 type leaves struct {
 	began time.Time // New
-	slots [storage.Slots]slotLeaves
+	slots [storage.Slots]slotCounts
+	hash  [storage.Slots][LeavesPerSlot]atomic.Uint64 // apart: a write needs one of 16
 	// blocks are when any of blockSlots neighbouring slots last changed, as
 	// their changed is.
 	blocks [storage.Slots / blockSlots]atomic.Int64
@@ -34,12 +35,11 @@ type leaves struct {
 // blockSlots: whoever looks for changed slots passes over so many at once.
 const blockSlots = 64
 
-type slotLeaves struct {
-	hash    [LeavesPerSlot]atomic.Uint64
+type slotCounts struct {
 	cells   atomic.Uint32
 	mortal  atomic.Uint32
-	unsaved atomic.Bool  // changed since the slot's row was written
 	changed atomic.Int64 // Uptime, 0: not since New
+	unsaved atomic.Bool  // changed since the slot's row was written
 	place   int32        // the lane's own: 1 + the slot's index in changes.list, 0: none
 }
 
@@ -99,17 +99,19 @@ func (s *leafSums) add(row []byte, c *version.Cell) {
 	s.mortal += count(mortal(c))
 }
 
-func (s *slotLeaves) sums() (sums leafSums) {
-	for i := range s.hash {
-		sums.hash[i] = s.hash[i].Load()
+func (l *leaves) sums(slot uint16) (sums leafSums) {
+	s := &l.slots[slot]
+	for i := range sums.hash {
+		sums.hash[i] = l.hash[slot][i].Load()
 	}
 	sums.cells, sums.mortal = s.cells.Load(), s.mortal.Load()
 	return sums
 }
 
-func (s *slotLeaves) set(sums *leafSums) {
+func (l *leaves) set(slot uint16, sums *leafSums) {
+	s := &l.slots[slot]
 	for i, h := range sums.hash {
-		s.hash[i].Store(h)
+		l.hash[slot][i].Store(h)
 	}
 	s.cells.Store(sums.cells)
 	s.mortal.Store(sums.mortal)
@@ -171,9 +173,8 @@ func (r *Replica) RangeHash(first, last uint16) uint64 {
 
 // Leaves returns a slot's leaf hashes.
 func (r *Replica) Leaves(slot uint16) (hashes [LeavesPerSlot]uint64) {
-	s := &r.leaves.slots[slot%storage.Slots]
-	for i := range s.hash {
-		hashes[i] = s.hash[i].Load()
+	for i := range hashes {
+		hashes[i] = r.leaves.hash[slot%storage.Slots][i].Load()
 	}
 	return hashes
 }
@@ -191,11 +192,23 @@ func (r *Replica) Slot(slot uint16) SlotState {
 	return SlotState{Cells: s.cells.Load(), Mortal: s.mortal.Load(), Changed: time.Duration(s.changed.Load())}
 }
 
+// Cells returns how many cells this replica holds as its own, and how many of
+// them time alone can make dead: tombstones and what expires.
+func (r *Replica) Cells() (cells, mortal int64) {
+	for i := range r.leaves.slots {
+		s := &r.leaves.slots[i]
+		cells += int64(s.cells.Load())
+		mortal += int64(s.mortal.Load())
+	}
+	return cells, mortal
+}
+
 // Uptime is the time since New, by a clock that only goes forward.
 func (r *Replica) Uptime() time.Duration { return time.Since(r.leaves.began) }
 
-// changes are what a group makes of the leaves of the slots that it writes:
-// absolute values, not yet in force.
+// changes are what a group makes of the leaves of the slots that it writes, not
+// yet in force. Hashes are what they are to be changed by until resolve makes
+// them absolute.
 type changes struct {
 	leaves *leaves
 	list   []slotChange
@@ -236,7 +249,7 @@ func (c *changes) move(row []byte, slot uint16, was, now *version.Cell) {
 	leaf := leafOf(h)
 	if n.mask&(1<<leaf) == 0 {
 		n.mask |= 1 << leaf
-		n.hash[leaf] = c.leaves.slots[slot].hash[leaf].Load()
+		n.hash[leaf] = 0
 	}
 	n.hash[leaf] ^= leafItem(h, was) ^ leafItem(h, now)
 	n.cells += count(now != nil) - count(was != nil)
@@ -247,6 +260,21 @@ func (c *changes) move(row []byte, slot uint16, was, now *version.Cell) {
 func (c *changes) replace(slot uint16, sums leafSums) {
 	n := c.of(slot)
 	n.mask, n.leafSums = 1<<LeavesPerSlot-1, sums
+	for i := range n.hash {
+		n.hash[i] ^= c.leaves.hash[slot][i].Load()
+	}
+}
+
+// resolve makes the changes absolute. It is a loop of its own so that the
+// memory it reads, all over the slots, is waited for once and not for each cell.
+func (c *changes) resolve() {
+	for i := range c.list {
+		n := &c.list[i]
+		for mask := n.mask; mask != 0; mask &= mask - 1 {
+			leaf := bits.TrailingZeros16(mask)
+			n.hash[leaf] ^= c.leaves.hash[n.slot][leaf].Load()
+		}
+	}
 }
 
 // publish puts the changes in force.
@@ -260,7 +288,7 @@ func (c *changes) publish() {
 		s := &c.leaves.slots[n.slot]
 		for mask := n.mask; mask != 0; mask &= mask - 1 {
 			leaf := bits.TrailingZeros16(mask)
-			s.hash[leaf].Store(n.hash[leaf])
+			c.leaves.hash[n.slot][leaf].Store(n.hash[leaf])
 		}
 		if s.cells.Load() != n.cells {
 			s.cells.Store(n.cells)

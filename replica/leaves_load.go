@@ -57,7 +57,7 @@ func (r *Replica) readLeaves(ctx context.Context) error {
 		}
 		sums, err := decodeSums(value)
 		if err == nil {
-			r.leaves.slots[slot].set(&sums)
+			r.leaves.set(slot, &sums)
 		}
 		return true, err
 	})
@@ -109,7 +109,7 @@ func (r *Replica) replayEntry(seen *replayed, e leafEntry, seq uint64) {
 	s.unsaved.Store(true)
 	if seq > last.hash[e.leaf] {
 		last.hash[e.leaf] = seq
-		s.hash[e.leaf].Store(e.hash)
+		r.leaves.hash[e.slot][e.leaf].Store(e.hash)
 	}
 	if e.counts && seq > last.counts {
 		last.counts = seq
@@ -122,7 +122,7 @@ func (r *Replica) replayEntry(seen *replayed, e leafEntry, seq uint64) {
 // Scrub sees to them.
 func (r *Replica) buildLeaves(ctx context.Context) error {
 	for i := range r.leaves.slots {
-		r.leaves.slots[i].set(&leafSums{})
+		r.leaves.set(uint16(i), &leafSums{})
 	}
 	from, to := rowRange(0, storage.Slots-1)
 	var sums leafSums
@@ -134,13 +134,13 @@ func (r *Replica) buildLeaves(ctx context.Context) error {
 			return true, nil
 		}
 		if slot != at {
-			r.leaves.slots[at].set(&sums)
+			r.leaves.set(at, &sums)
 			at, sums = slot, leafSums{}
 		}
 		sums.add(row, cell)
 		return true, nil
 	})
-	r.leaves.slots[at].set(&sums)
+	r.leaves.set(at, &sums)
 	if damaged > 0 {
 		r.log.Warn("rows of cells are damaged", "rows", damaged)
 	}

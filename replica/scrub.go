@@ -95,7 +95,7 @@ func (r *Replica) Scrub(ctx context.Context, slot uint16) (Scrubbed, error) {
 func (r *Replica) lookAt(ctx context.Context, slot uint16) (kept leafSums, f found, err error) {
 	var moment *storage.Snapshot
 	err = r.inLane(slot, func(*lane) (err error) {
-		kept = r.leaves.slots[slot].sums()
+		kept = r.leaves.sums(slot)
 		moment, err = r.store.Snapshot()
 		return err
 	})
@@ -118,7 +118,7 @@ func (l *lane) mend(ctx context.Context, slot uint16, remove bool) (s Scrubbed, 
 	if err != nil {
 		return s, err
 	}
-	kept := r.leaves.slots[slot].sums()
+	kept := r.leaves.sums(slot)
 	s = Scrubbed{LeavesWrong: f.wrong(&kept)}
 	b := r.store.NewBatch()
 	if remove {

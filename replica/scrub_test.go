@@ -69,14 +69,14 @@ func TestScrubMends(t *testing.T) {
 			damaged[i] = value != nil && (c == nil || err != nil)
 		}
 		if rapid.Bool().Draw(t, "leaf") {
-			leaf := &g.leaves.slots[5].hash[rapid.IntRange(0, LeavesPerSlot-1).Draw(t, "which")]
+			leaf := &g.leaves.hash[5][rapid.IntRange(0, LeavesPerSlot-1).Draw(t, "which")]
 			leaf.Store(leaf.Load() ^ 1)
 		}
 		if rapid.Bool().Draw(t, "count") {
 			g.leaves.slots[5].mortal.Add(1)
 		}
 		want := scanLeaves(t, g.store)[5]
-		right := g.leaves.slots[5].sums() == want
+		right := g.leaves.sums(5) == want
 		rows := 0
 		for _, d := range damaged {
 			rows += int(count(d))

@@ -83,13 +83,14 @@ const (
 	OpLifetime    = 5 * time.Second
 )
 
-// stale reports whether a message is too old to be taken in.
-func (r *Replica) stale(sent version.Timestamp) bool {
+// Stale reports whether a message that was sent then, by the sender's clock, is
+// too old to be taken in.
+func (r *Replica) Stale(sent version.Timestamp) bool {
 	return r.clock.Now().Millis()-sent.Millis() > MaxMessageAge.Milliseconds()
 }
 
 func (r *Replica) serveApply(kind uint8, body []byte, sent version.Timestamp, a answerer) {
-	if r.stale(sent) {
+	if r.Stale(sent) {
 		a.Fail(CodeStale, "the message was sent too long ago")
 		return
 	}

@@ -38,6 +38,9 @@ type Cluster interface {
 	Status(ctx context.Context) (Status, error)
 	History(ctx context.Context) ([]Event, error)
 	Explain(ctx context.Context, key replica.Key) (Explanation, error)
+	// Settled asks all members why the cluster is not at rest; no reasons: it
+	// is.
+	Settled(ctx context.Context) (reasons []string, err error)
 
 	// Count returns how many keys are alive in the whole cluster.
 	Count(ctx context.Context) (int64, error)
@@ -92,6 +95,34 @@ type Member struct {
 	Addr, ClusterAddr, PeerAddr, GossipAddr, HTTPAddr string
 	Owned, Coming                                     int // slots
 	Version                                           string
+
+	State  *MemberState // what it says of itself; nil: it did not answer
+	SeenBy []Sight      // how those others see it that answered, by name
+}
+
+// MemberState is what one node knows of what is not settled there.
+type MemberState struct {
+	Hints     []HintsFor
+	Strays    int   // cells in slots of others
+	Unstepped int   // pairs of a slot and another owner not in step since the slot's last change
+	Lag       int64 // ms that the oldest of those has been so
+	LastFull  int64 // Unix ms of the last full compare with the owner longest not compared; 0: never
+	Collected uint64
+	HeldUp    string // what keeps dead cells from being collected
+}
+
+// HintsFor is what a node keeps for another.
+type HintsFor struct {
+	Owner        string
+	Cells, Bytes int64
+	Age          int64   // ms, of the oldest write among them
+	Rate         float64 // cells a second handed over, lately
+}
+
+// Sight is how one node sees another.
+type Sight struct {
+	Node string
+	Up   bool
 }
 
 // Event is one line of the cluster's history.
@@ -114,9 +145,10 @@ type KeyReplica struct {
 	Name, Role string // owner, coming or fallback
 	Up         bool
 	Asked      bool     // whether the rest is known
-	Clocks     []string // of each version: [(n1,2),(n2,1)]
-	Digest     string   // 16 hex digits; "" if nothing is held
-	Hints      int      // pending there for others
+	Clocks     []string // of each version of its own: [(n1,2),(n2,1)]
+	Digest     string   // of its own, 16 hex digits; "" if nothing is held
+	Hints      int      // pending there: for so many owners
+	Hinted     []string // clocks of versions that it holds in hints alone
 }
 
 // Section is a part of INFO. Fields of a section that Redis has come after

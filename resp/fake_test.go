@@ -209,7 +209,21 @@ func (n *fakeNode) Status(context.Context) (Status, error) {
 			Addr: "127.0.0.1:7001", Owned: 16384, Version: "0.1.0",
 		})
 	}
+	st.Members[0].State = &MemberState{
+		Hints:  []HintsFor{{Owner: "n2", Cells: 3, Bytes: 99, Age: 1500, Rate: 0.25}, {Owner: "n3", Cells: 1, Bytes: 20, Age: 20}},
+		Strays: 1, Unstepped: 2, Lag: 700, LastFull: 1_700_000_000_000, Collected: 8, HeldUp: "n2 cannot be reached",
+	}
+	if len(st.Members) > 1 {
+		st.Members[1].SeenBy = []Sight{{"n1", true}, {"n3", false}}
+	}
 	return st, nil
+}
+
+func (n *fakeNode) Settled(context.Context) ([]string, error) {
+	if len(n.nodes) == 1 {
+		return nil, nil
+	}
+	return []string{"n1 keeps 3 cells for n2", "n2 does not answer"}, nil
 }
 
 func (n *fakeNode) History(context.Context) ([]Event, error) {
@@ -220,7 +234,8 @@ func (n *fakeNode) Explain(_ context.Context, key replica.Key) (Explanation, err
 	cell, _ := n.Local(key)
 	x := Explanation{Slot: int(key.Slot), Partition: int(key.Slot) / 64}
 	x.Replicas = append(x.Replicas, KeyReplica{Name: "n1", Role: "owner", Up: true, Asked: true},
-		KeyReplica{Name: "n2", Role: "fallback"})
+		KeyReplica{Name: "n2", Role: "fallback"},
+		KeyReplica{Name: "n3", Role: "fallback", Up: true, Asked: true, Hints: 1, Hinted: []string{"[(n1,7)]"}})
 	if cell != nil {
 		x.Replicas[0].Digest = "00000000000000ff"
 		for i := range cell.Versions {

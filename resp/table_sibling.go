@@ -76,6 +76,12 @@ func siblingCommands() []*row {
 					exec:    dclusterHistory,
 				},
 				{
+					name: "dcluster|settled", arity: 2, flags: "loading stale", cats: "@slow",
+					group: "cluster", since: "0.1.0", complexity: "O(N) where N is the number of nodes",
+					summary: "Tell whether all owners of every key hold the same, and why not",
+					exec:    dclusterSettled,
+				},
+				{
 					name: "dcluster|help", arity: 2, flags: "loading stale", cats: "@slow",
 					group: "cluster", since: "0.1.0", complexity: "O(1)",
 					summary: "Show helpful text about the different subcommands",

@@ -52,7 +52,8 @@ func dial(addr, pass string) *redis.Client {
 
 func (a app) clusterCommand() *ffcli.Command {
 	return a.group("dynaring cluster", "Ask a cluster about itself.",
-		a.askCommand("status", "Show the members, what they own, and who is up.", printStatus),
+		a.askCommand("status", "Show the members, what they own, who sees whom, and what is not at rest.", printStatus),
+		a.settledCommand(),
 		a.askCommand("history", "Show the events that the ring was made by.", printHistory),
 	)
 }

@@ -75,8 +75,16 @@ func printStatus(ctx context.Context, client *redis.Client, w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w)
-	return table(w, s.members)
+	for _, rows := range [][][]pair{s.places(), s.settling(), s.sights(), s.hints()} {
+		if len(rows) == 0 {
+			continue
+		}
+		fmt.Fprintln(w)
+		if err := table(w, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printHistory(ctx context.Context, client *redis.Client, w io.Writer) error {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dynaring/dynaring/antientropy"
 	"github.com/dynaring/dynaring/replica"
-	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/storage"
 )
 
@@ -110,35 +109,4 @@ func (n *Node) fit(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// status is what this node knows of itself.
-func (n *Node) status() antientropy.Status {
-	b, v := &n.background, n.gossip.View()
-	progress := b.takeover.Progress()
-	s := antientropy.Status{
-		Node: n.cfg.Name, Peers: map[string]bool{},
-		Hints: n.replica.HintStats(), Pulled: progress.Pulled,
-		Scrub: b.scrubber.Status(), Slices: b.pacer.Granted(),
-	}
-	if v.Ring == nil {
-		return s
-	}
-	for _, m := range v.Ring.Members() {
-		if m.Name != n.cfg.Name {
-			s.Peers[m.Name] = v.Alive[m.Name] && n.peers.Up(m.Name)
-		}
-	}
-	for _, a := range v.Ring.ComingOf(n.cfg.Name) {
-		s.Coming += a.Range.Len()
-	}
-	b.exchange.Fill(&s)
-	s.Strays, s.Collect = b.strays.Count(), b.collect.Status()
-	s.Handoff, s.Returned = b.handoff.Status(), b.strays.Status()
-	return s
-}
-
-func (n *Node) serveStatus(req *peer.Request) {
-	s := n.status()
-	req.Reply(s.Encode())
 }

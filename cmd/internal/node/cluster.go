@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
-	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/resp"
 	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/ring/gossip"
@@ -71,7 +68,7 @@ func events(h *ring.History) []ring.Event {
 }
 
 // Status returns the members as this node sees them.
-func (c cluster) Status(context.Context) (resp.Status, error) {
+func (c cluster) Status(ctx context.Context) (resp.Status, error) {
 	v := c.n.gossip.View()
 	if v.Ring == nil {
 		return resp.Status{}, coordinator.ErrLoading
@@ -92,6 +89,7 @@ func (c cluster) Status(context.Context) (resp.Status, error) {
 			Owned: owned[m.Name], Coming: coming[m.Name], Version: meta.Version,
 		})
 	}
+	c.addStates(ctx, v, st.Members)
 	return st, nil
 }
 
@@ -147,82 +145,6 @@ func eventDetail(e *ring.Event) string {
 		return "slots=" + strings.Join(slots, ",")
 	}
 	return ""
-}
-
-// explainTimeout bounds how long DEXPLAIN waits for one replica's truth.
-const explainTimeout = time.Second
-
-// Explain returns where a key lives, and what each replica holds of it.
-func (c cluster) Explain(ctx context.Context, key replica.Key) (resp.Explanation, error) {
-	v := c.n.gossip.View()
-	if v.Ring == nil {
-		return resp.Explanation{}, coordinator.ErrLoading
-	}
-	p := v.Ring.Lookup(key.Slot)
-	x := resp.Explanation{Slot: int(key.Slot), Partition: v.Ring.Partition(key.Slot)}
-	for _, name := range slices.Concat(p.Owners, p.Coming, p.Fallbacks) {
-		x.Replicas = append(x.Replicas, resp.KeyReplica{
-			Name: name, Role: p.Role(name).String(), Up: c.up(v, name),
-		})
-	}
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
-	defer cancel()
-	answers := make(chan func(), len(x.Replicas))
-	for i := range x.Replicas {
-		r := &x.Replicas[i]
-		c.holds(key, r, func(cell *version.Cell, err error) {
-			answers <- func() { c.explain(r, cell, err) }
-		})
-	}
-	for range x.Replicas {
-		select {
-		case fill := <-answers:
-			fill()
-		case <-ctx.Done():
-			return x, nil
-		}
-	}
-	return x, nil
-}
-
-func (c cluster) explain(r *resp.KeyReplica, cell *version.Cell, err error) {
-	if err != nil {
-		return
-	}
-	r.Asked = true
-	if cell == nil {
-		return
-	}
-	r.Digest = fmt.Sprintf("%016x", cell.Digest())
-	for i := range cell.Versions {
-		r.Clocks = append(r.Clocks, version.FormatClock(cell.Versions[i].Clock(), c.ActorName))
-	}
-}
-
-// holds finds out what one replica holds. done is called once, and must not
-// block.
-func (c cluster) holds(key replica.Key, r *resp.KeyReplica, done func(*version.Cell, error)) {
-	switch {
-	case r.Name == c.n.cfg.Name:
-		done(c.n.replica.Get(key))
-		return
-	case !r.Up:
-		done(nil, peer.ErrUnreachable)
-		return
-	}
-	ask := replica.AppendRead(nil, []replica.Ask{{Key: key}}, true)
-	c.n.peers.Call(r.Name, peer.Foreground, replica.KindRead, ask, time.Now().Add(explainTimeout), func(reply peer.Reply) {
-		if reply.Err != nil {
-			done(nil, reply.Err)
-			return
-		}
-		answers, err := replica.DecodeAnswers(nil, reply.Body, 1)
-		if err != nil {
-			done(nil, fmt.Errorf("%s: %w", r.Name, err))
-			return
-		}
-		done(answers[0].Cell, nil)
-	})
 }
 
 // Count returns how many keys are alive in the cluster.

@@ -11,8 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/dynaring/dynaring/replica"
 )
 
 const (
@@ -109,22 +107,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	v := m.node.gossip.View()
 	gauge("members", "Members of the cluster.", float64(len(v.Members)))
 	gauge("members_alive", "Members that the gossip believes to be alive.", float64(len(v.Alive)))
-	s := m.node.status()
-	gauge("takeover_slots", "Slots that this node is coming to own and does not hold yet.", float64(s.Coming-s.Pulled))
-	gauge("unstepped", "Pairs of a slot and another owner not known to be in step since its last change.", float64(s.Unstepped))
-	gauge("unstepped_seconds", "For how long the oldest of those pairs has been so.", s.Lag.Seconds())
-	gauge("strays", "Cells in slots of other nodes.", float64(s.Strays))
-	gauge("background_share", "What background work is granted now, of the most that it may be.", s.Slices)
-	counter("exchange_slots_total", "Slots compared with other owners.", s.Exchange.Compared)
-	counter("exchange_differing_total", "Slots found to differ.", s.Exchange.Differed)
-	counter("exchange_sent_total", "Cells that other owners lacked.", s.Exchange.Sent)
-	counter("exchange_received_total", "Cells that this node lacked.", s.Exchange.Received)
-	counter("exchange_bytes_total", "Bytes moved for comparing and repairing, both ways.", s.Exchange.Bytes)
-	counter("scrub_slots_total", "Slots checked.", s.Scrub.Slots)
-	counter("scrub_hashes_wrong_total", "Hashes that were not what the cells say.", s.Scrub.LeavesWrong)
-	counter("scrub_rows_damaged_total", "Rows that could not be read.", s.Scrub.RowsDamaged)
-	counter("collected_total", "Tombstones and expired cells collected.", s.Collect.Collected)
-	m.collectHints(out, s.Hints)
+	m.collectSettling(out, send)
 }
 
 // collectPeers sends what is known of each connection that this node dialled.
@@ -149,25 +132,5 @@ func (m *metrics) collectPeers(out chan<- prometheus.Metric) {
 		send(latency, s.Latency.Seconds())
 		send(queued, float64(s.QueuedBytes))
 		send(timeouts, float64(s.Timeouts))
-	}
-}
-
-// collectHints sends what is kept for each other node.
-func (m *metrics) collectHints(out chan<- prometheus.Metric, hints []replica.HintStats) {
-	labels := []string{"owner"}
-	cells := prometheus.NewDesc("dynaring_hints", "Cells kept for a node until it can be reached.", labels, nil)
-	bytes := prometheus.NewDesc("dynaring_hint_bytes", "Bytes of them.", labels, nil)
-	full := prometheus.NewDesc("dynaring_hints_full", "Whether their bound was reached, so that the node has to compare everything.", labels, nil)
-	for _, h := range hints {
-		send := func(d *prometheus.Desc, v float64) {
-			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, h.Owner)
-		}
-		send(cells, float64(h.Cells))
-		send(bytes, float64(h.Bytes))
-		marked := 0.0
-		if h.Full {
-			marked = 1
-		}
-		send(full, marked)
 	}
 }

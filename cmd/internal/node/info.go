@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dynaring/dynaring/antientropy"
 	"github.com/dynaring/dynaring/resp"
 )
 
@@ -72,6 +75,8 @@ func (c cluster) Info() []resp.Section {
 	v := n.gossip.View()
 	field := func(name string, value any) resp.Field { return resp.Field{Name: name, Value: fmt.Sprint(value)} }
 	stats, p := n.coordinator.Stats(), n.background.takeover.Progress()
+	st := n.status()
+	cells, mortal := n.replica.Cells()
 	s := resp.Section{Name: "Dynaring", Fields: []resp.Field{
 		field("dynaring_node", n.cfg.Name),
 		field("dynaring_actor", n.store.Actor()),
@@ -84,11 +89,58 @@ func (c cluster) Info() []resp.Section {
 		field("dynaring_uncertain", stats.Uncertain),
 		field("dynaring_takeover_slots", p.Slots-p.Pulled),
 		field("dynaring_takeover_cells", p.Cells),
+		field("dynaring_cells", cells),
+		field("dynaring_mortal_cells", mortal),
+		field("dynaring_disk_bytes", n.store.Metrics().DiskBytes),
 	}}
 	if v.Ring != nil {
 		cfg := v.Ring.Config()
 		s.Fields = append(s.Fields, field("dynaring_cluster", fmt.Sprintf("%016x", cfg.Cluster)),
 			field("dynaring_n", cfg.N), field("dynaring_r", n.cfg.R), field("dynaring_w", n.cfg.W))
 	}
+	s.Fields = append(s.Fields, settling(&st)...)
 	return []resp.Section{s}
+}
+
+// settling returns what INFO says of the work that brings owners into step.
+func settling(s *antientropy.Status) []resp.Field {
+	field := func(name string, value any) resp.Field {
+		return resp.Field{Name: "dynaring_" + name, Value: fmt.Sprint(value)}
+	}
+	var cells, bytes, oldest int64
+	var full []string
+	for _, h := range s.Hints {
+		cells, bytes, oldest = cells+h.Cells, bytes+h.Bytes, max(oldest, s.HintAge(h.Oldest).Milliseconds())
+		if h.Full {
+			full = append(full, h.Owner)
+		}
+	}
+	out := []resp.Field{
+		field("hints", cells),
+		field("hint_bytes", bytes),
+		field("oldest_hint_ms", oldest),
+		field("hints_full_for", strings.Join(full, ",")),
+		field("handoff_delivered", s.Handoff.Cells),
+		field("handoff_delivered_bytes", s.Handoff.Bytes),
+		field("strays", s.Strays),
+		field("strays_returned", s.Returned.Cells),
+		field("unstepped", s.Unstepped),
+		field("lag_ms", s.Lag.Milliseconds()),
+		field("collected", s.Collect.Collected),
+		field("collection_waiting", s.Collect.Waiting),
+		field("collection_held_up", s.Collect.HeldUp),
+		field("exchange_sent", s.Exchange.Sent),
+		field("exchange_received", s.Exchange.Received),
+		field("scrub_slots", s.Scrub.Slots),
+		field("scrub_hashes_wrong", s.Scrub.LeavesWrong),
+		field("scrub_rows_damaged", s.Scrub.RowsDamaged),
+		field("background_share", strconv.FormatFloat(s.Slices, 'f', 2, 64)),
+	}
+	for _, h := range s.Hints {
+		if h.Cells > 0 {
+			out = append(out, field("hints_for_"+h.Owner, fmt.Sprintf("cells=%d,bytes=%d,age_ms=%d,rate=%.1f",
+				h.Cells, h.Bytes, s.HintAge(h.Oldest).Milliseconds(), s.Handoff.Owners[h.Owner].Rate)))
+		}
+	}
+	return out
 }

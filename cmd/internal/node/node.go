@@ -41,6 +41,8 @@ type Node struct {
 	ready chan struct{} // closed when the data is fit to be served
 	fatal chan error    // the disk's last word
 	names atomic.Value  // actorNames
+
+	explains chan explainJob
 }
 
 // New opens a node's data directory and its ports. Run serves; a node that is
@@ -59,7 +61,7 @@ func NewWith(cfg Config, deps Deps, log *slog.Logger) (*Node, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, deps: deps.complete(), log: log, ready: make(chan struct{}), fatal: make(chan error, 1)}
+	n := &Node{cfg: cfg, deps: deps.complete(), log: log, ready: make(chan struct{}), fatal: make(chan error, 1), explains: make(chan explainJob, maxExplains)}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -231,6 +233,7 @@ func (n *Node) runPeers(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.Run(ctx) })
 	g.Go(func() error { return n.followMembership(ctx, p) })
+	g.Go(func() error { return n.answerHoldings(ctx) })
 	return g.Wait()
 }
 
