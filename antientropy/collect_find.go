@@ -93,11 +93,11 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 	var found []candidate
 	bytes, read := 0, 0
 	full := func() bool { return len(found) >= batchCells || bytes >= batchBytes || read >= findCells }
+	now := f.store.Uptime()
 	for range ring.Slots {
 		slot := f.at
-		l, now := &f.slots[slot], f.store.Uptime()
-		goesOn := len(f.after) > 0
-		if !leads(r, slot, f.self) || !goesOn && (waiting[slot] > 0 || !l.due(f.store.Slot(slot), now)) {
+		l, goesOn := &f.slots[slot], len(f.after) > 0
+		if !goesOn && (waiting[slot] > 0 || !l.due(f.store.Slot(slot), now)) || !leads(r, slot, f.self) {
 			f.move()
 			continue
 		}
@@ -132,6 +132,7 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			}
 		}
 		f.move()
+		now = f.store.Uptime()
 	}
 	return found, nil
 }
