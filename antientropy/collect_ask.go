@@ -92,7 +92,7 @@ func (c *Collect) fence(ctx context.Context, v *gossip.View) error {
 	if err != nil {
 		return err
 	}
-	return c.each(ctx, v, replica.KindProbe, nil, nothing, func(string, []byte) error { return nil })
+	return c.each(ctx, v, replica.KindProbe, nil, c.store.Sync, func(string, []byte) error { return nil })
 }
 
 // drop has every owner drop cells that are certain, this node too. Those that
