@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 10s
 ROUNDS ?= 5
+VERSIONTIME ?= 10m
 BLACKBOX := ./cmd/internal/blackbox/...
 
 # Real clients must be there: the tests that need them fail instead of skipping.
@@ -53,6 +54,14 @@ race: ## go test -race, without the real processes
 blackbox: deps ## Real processes and clients, without -race
 	go test -count=1 -timeout 10m $(BLACKBOX)
 
+.PHONY: soak
+soak: ## Simulate with new seeds until stopped (SEED, JOBS, RACE=1): failing ones are printed
+	testdata/soak.sh
+
+.PHONY: mutants
+mutants: ## Break the code in known ways, one after the other, and see that a test fails each time
+	go test -count=1 -timeout 2h -v -run '^TestMutants$$' ./cmd/internal/sim -sim.mutants $(or $(MUTANTS),all)
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (10s)
 	@for pkg in $$(go list ./...); do \
@@ -66,6 +75,10 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 bench: deps build ## Compare with redis-server and with redcon answering from nothing
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS)
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS) -refill
+
+.PHONY: versions
+versions: ## How many versions reads see while nodes fail, for VERSIONTIME (10m)
+	DYNARING_TEST_VERSIONS=$(VERSIONTIME) go test -count=1 -v -timeout 24h -run TestVersionsSeen $(BLACKBOX)
 
 .PHONY: clean
 clean: ## Remove what was built and the data of local clusters

@@ -23,6 +23,7 @@ type CollectStore interface {
 	Scan(context.Context, replica.ScanRequest) (replica.Page, error)
 	Inspect(*replica.InspectBatch)
 	Collect(*replica.CollectBatch)
+	Sync() error
 }
 
 // CollectOptions configure a Collect.

@@ -92,13 +92,17 @@ func leads(r *ring.Ring, slot uint16, self string) bool {
 func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int) ([]candidate, error) {
 	var found []candidate
 	bytes, read := 0, 0
+	full := func() bool { return len(found) >= batchCells || bytes >= batchBytes || read >= findCells }
+	now := f.store.Uptime()
 	for range ring.Slots {
 		slot := f.at
-		l, now := &f.slots[slot], f.store.Uptime()
-		goesOn := len(f.after) > 0
-		if !leads(r, slot, f.self) || !goesOn && (waiting[slot] > 0 || !l.due(f.store.Slot(slot), now)) {
+		l, goesOn := &f.slots[slot], len(f.after) > 0
+		if !goesOn && (waiting[slot] > 0 || !l.due(f.store.Slot(slot), now)) || !leads(r, slot, f.self) {
 			f.move()
 			continue
+		}
+		if full() {
+			return found, nil // before the slot counts as looked at
 		}
 		if !goesOn {
 			if f.store.Slot(slot).Changed >= l.last {
@@ -107,7 +111,7 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			l.last, l.next = now, 0
 		}
 		for more := true; more; {
-			if len(found) >= batchCells || bytes >= batchBytes || read >= findCells {
+			if full() {
 				return found, nil
 			}
 			page, err := f.store.Scan(ctx, replica.ScanRequest{
@@ -128,6 +132,7 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			}
 		}
 		f.move()
+		now = f.store.Uptime()
 	}
 	return found, nil
 }

@@ -78,7 +78,7 @@ func heldUp(by map[string]*Collect) (all string) {
 // which nothing older can come. What is alive stays.
 func TestDeadCellsAreCollected(t *testing.T) {
 	startCollect(t, 4, func(t *testing.T, o *owners, by map[string]*Collect) {
-		const keys, alive = 600, 50
+		const keys, alive = 10 * batchCells, 50
 		w := newMinter(102)
 		for i := range alive {
 			o.everywhere(testKey(keys+i), w.write(t, nil, version.Write{Value: []byte("v")}))

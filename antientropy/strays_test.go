@@ -26,6 +26,7 @@ func startStrays(t *testing.T, test func(t *testing.T, o *owners, holder *owner,
 		net := &tap{Peers: holder.peers}
 		s := NewStrays(StraysOptions{Self: holder.name, Settle: time.Second}, holder, net, o)
 		defer background(s.Run)()
+		time.Sleep(2 * time.Second) // the ring has been the same for long enough
 		test(t, o, holder, cells, net, s)
 	})
 }
@@ -87,7 +88,7 @@ func TestStraysStayUntilAllOwnersHaveThem(t *testing.T) {
 			return nil
 		})
 		holder.put(cells...)
-		time.Sleep(30 * time.Second)
+		time.Sleep(quietFor - 100*time.Millisecond) // then the owners compare
 		owners := o.View().Ring.Lookup
 		for _, c := range cells {
 			if slices.Contains(owners(c.Key.Slot).Owners, "n2") && holder.has(c.Key, nil) {

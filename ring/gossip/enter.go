@@ -7,19 +7,31 @@ import (
 	"github.com/dynaring/dynaring/ring"
 )
 
-// load reads what the store holds and checks that this node still fits it.
-func (k *keeper) load() error {
-	store, self := k.g.opts.Store, &k.g.self
+// Stored returns the history that a store keeps: empty, if the node never was
+// a member.
+func Stored(store Store) (*ring.History, error) {
 	b, err := store.GetMeta(historyKey)
 	if err != nil {
-		return fmt.Errorf("read the cluster's history: %w", err)
+		return nil, fmt.Errorf("read the cluster's history: %w", err)
 	}
 	h, err := ring.DecodeHistory(b)
 	if err != nil {
-		return fmt.Errorf("the cluster's history in the data directory is damaged: %w", err)
+		return nil, fmt.Errorf("the cluster's history in the data directory is damaged: %w", err)
 	}
-	if h.Len() == 0 {
-		return nil
+	return h, nil
+}
+
+// Unjoin has a store forget which cluster it was a member's in: the node joins
+// anew, by its seeds. It is for copies of data directories, whose place is not
+// theirs.
+func Unjoin(store Store) error { return store.PutMeta(historyKey, nil) }
+
+// load reads what the store holds and checks that this node still fits it.
+func (k *keeper) load() error {
+	store, self := k.g.opts.Store, &k.g.self
+	h, err := Stored(store)
+	if err != nil || h.Len() == 0 {
+		return err
 	}
 	r, err := ring.Replay(h)
 	if err != nil {
@@ -32,7 +44,8 @@ func (k *keeper) load() error {
 	if err := place(r, *self); err != nil {
 		return err
 	}
-	if b, err = store.GetMeta(membersKey); err != nil {
+	b, err := store.GetMeta(membersKey)
+	if err != nil {
 		return fmt.Errorf("read the cluster's members: %w", err)
 	}
 	if k.metas, err = decodeMembers(b); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dynaring/dynaring/antientropy"
 	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/ring/gossip"
 	"github.com/dynaring/dynaring/storage"
 )
 
@@ -79,11 +80,16 @@ func (n *Node) runBackground(ctx context.Context) error {
 const forgetKey = "node/forget"
 
 // noteCopy remembers, across a crash too, that this data directory is a copy.
+// Where there is somebody to join, it comes back under its name as an empty one
+// does: what it knew of its place is of the directory that it was copied from.
 func (n *Node) noteCopy() error {
 	if !n.store.Copied() {
 		return nil
 	}
-	return n.store.PutMeta(forgetKey, []byte{1})
+	if err := n.store.PutMeta(forgetKey, []byte{1}); err != nil || len(n.cfg.Join) == 0 {
+		return err
+	}
+	return gossip.Unjoin(n.store)
 }
 
 // forget makes a copied data directory fit to be a member's again, before any

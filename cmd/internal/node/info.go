@@ -76,6 +76,7 @@ func (c cluster) Info() []resp.Section {
 	field := func(name string, value any) resp.Field { return resp.Field{Name: name, Value: fmt.Sprint(value)} }
 	stats, p := n.coordinator.Stats(), n.background.takeover.Progress()
 	st := n.status()
+	cells, mortal := n.replica.Cells()
 	s := resp.Section{Name: "Dynaring", Fields: []resp.Field{
 		field("dynaring_node", n.cfg.Name),
 		field("dynaring_actor", n.store.Actor()),
@@ -86,8 +87,14 @@ func (c cluster) Info() []resp.Section {
 		field("dynaring_read_repairs", stats.RepairsDone),
 		field("dynaring_noquorum", stats.NoQuorum),
 		field("dynaring_uncertain", stats.Uncertain),
+		field("dynaring_hints_sent", stats.HintsSent),
+		field("dynaring_stand_ins", stats.StandIns),
+		field("dynaring_passed_over", stats.PassedOver),
 		field("dynaring_takeover_slots", p.Slots-p.Pulled),
 		field("dynaring_takeover_cells", p.Cells),
+		field("dynaring_cells", cells),
+		field("dynaring_mortal_cells", mortal),
+		field("dynaring_disk_bytes", n.store.Metrics().DiskBytes),
 	}}
 	if v.Ring != nil {
 		cfg := v.Ring.Config()

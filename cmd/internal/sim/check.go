@@ -13,9 +13,16 @@ type Rules struct {
 	N int // owners of a key
 	// From is when quorums begin to count: a read from then on sees every
 	// write that was acknowledged before, if they share an owner (W + R > N).
-	// never: where fallbacks stand in for owners, where owners change, or
+	// never: where fallbacks may stand in for owners, where owners change, or
 	// where crashes lose what was acknowledged from memory.
 	From time.Duration
+	// Settled are the times at which all owners held the same and nothing was
+	// on its way any more. What was replaced before one of them is not read
+	// after it, whoever answers.
+	Settled []time.Duration
+	// Healed is the last of them, with no fault after it: whoever is asked has
+	// all that was acknowledged before. never: there is none.
+	Healed time.Duration
 	// Wiped disks took with them what fewer owners than that, and one, had
 	// acknowledged.
 	Wiped int
@@ -28,10 +35,24 @@ type Rules struct {
 	Faultless bool
 }
 
-// sees reports whether a read must see a write: the quorums share an owner.
+// sees reports whether a read must see a write: the quorums share an owner, or
+// by now every owner has it.
 func (c *checker) sees(r, w *Op) bool {
-	return w.Outcome == Acked && w.End < r.Start && r.Start >= c.From &&
-		w.W > c.Wiped && min(w.W, c.N)+min(r.R, c.N) > c.N
+	switch {
+	case w.Outcome != Acked || w.End >= r.Start || w.W <= c.Wiped:
+		return false
+	case c.Durable && w.End < c.Healed && c.Healed <= r.Start:
+		return true
+	}
+	return r.Start >= c.From && min(w.W, c.N)+min(r.R, c.N) > c.N
+}
+
+// final reports whether what a write replaced, it replaced for ever before a
+// read began: every owner had it, or had even collected it.
+func (c *checker) final(w, r *Op) bool {
+	return w.Outcome == Acked && w.W > c.Wiped && c.Durable && slices.ContainsFunc(c.Settled, func(t time.Duration) bool {
+		return w.End < t && t <= r.Start
+	})
 }
 
 // clockSlack is how far two plain writes must be apart before the clocks of
@@ -78,6 +99,7 @@ func (c *checker) key(ops []*Op) {
 			c.count(r, ops)
 		case r.Kind.reads():
 			c.known(r, writers)
+			c.revived(r, siblings)
 			if r.Kind == DGet {
 				c.register(r, siblings)
 			} else if c.Clocks && !slices.ContainsFunc(ops, isSibling) {
@@ -186,7 +208,10 @@ func (o *Op) erases(r *Op) bool {
 // follows s; s is nil for the state before all writes.
 func (c *checker) superseded(s, r *Op, ops []*Op) *Op {
 	for _, w := range ops {
-		if w == s || !w.wrote() || !c.sees(r, w) || len(r.Values) == 0 && w.erases(r) {
+		if w == s || !w.wrote() || len(r.Values) == 0 && w.erases(r) {
+			continue
+		}
+		if !c.sees(r, w) && (len(r.Values) == 0 || !c.final(w, r)) {
 			continue
 		}
 		if s == nil || s.settled() < never && w.Start > s.settled()+clockSlack {

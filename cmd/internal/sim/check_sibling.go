@@ -17,6 +17,9 @@ type sibling struct {
 	// gone[W] is the first such write that W owners acknowledged: a read that
 	// must see it must not see the sibling.
 	gone map[int]*Op
+	// ends: it is a delete, or it may have ended in one, or have expired, so
+	// that nothing need be left of it.
+	ends bool
 }
 
 // siblings checks that every acknowledged sibling write has a dot of its own,
@@ -49,7 +52,35 @@ func (c *checker) siblings(ops []*Op) []*sibling {
 			}
 		}
 	}
+	ending := endings(ops, minted)
+	for _, s := range all {
+		s.ends = ending[s.Op]
+	}
 	return all
+}
+
+// endings returns the writes of which nothing need be left: those that are dead
+// themselves, sooner or later, and those that such a write may have replaced.
+func endings(ops []*Op, minted map[version.Dot]*Op) map[*Op]bool {
+	dots := make(map[*Op]version.Dot)
+	for d, o := range minted {
+		dots[o] = d
+	}
+	ending := make(map[*Op]bool)
+	var found []*Op // those that end, the later ones first
+	for _, o := range slices.Backward(ops) {
+		if o.Outcome == Failed || o.Kind != DPut && o.Kind != DDel {
+			continue
+		}
+		d, known := dots[o] // nobody knows the dot of what is uncertain
+		if o.Kind == DDel || o.TTL > 0 || slices.ContainsFunc(found, func(p *Op) bool {
+			return p.Given != nil && p.Start > o.Start && (!known || p.Given.Past.Contains(d))
+		}) {
+			ending[o] = true
+			found = append(found, o)
+		}
+	}
+	return ending
 }
 
 // replacedBy notes a write that had seen the sibling.
@@ -94,28 +125,37 @@ func (c *checker) register(r *Op, siblings []*sibling) {
 		if !c.sees(r, s.Op) {
 			continue
 		}
+		if !r.Got.Past.Contains(s.dot) && s.ends {
+			continue // collected
+		}
 		if !r.Got.Past.Contains(s.dot) {
 			c.report(fmt.Sprintf("a read has not seen %v, which was acknowledged before", s.dot), s.Op, r)
 			continue
 		}
-		if s.Kind == DDel {
-			continue
-		}
 		there := slices.Contains(r.Values, s.Value)
-		if by := c.goneBefore(s, r); there && by != nil {
-			c.report("a value is back that an acknowledged write had replaced", s.Op, by, r)
-		}
-		if !there && s.TTL == 0 && (s.first == nil || s.first.Start >= r.End) {
+		if s.Kind == DPut && !there && s.TTL == 0 && (s.first == nil || s.first.Start >= r.End) {
 			c.report("a value is gone that nobody who had seen it has replaced", s.Op, r)
 		}
 	}
 }
 
-// goneBefore returns a write that replaced the sibling and that r must have
-// seen.
+// revived: what was replaced is not read any more.
+func (c *checker) revived(r *Op, siblings []*sibling) {
+	for _, s := range siblings {
+		if s.Kind != DPut || !slices.Contains(r.Values, s.Value) {
+			continue
+		}
+		if by := c.goneBefore(s, r); by != nil {
+			c.report("a value is back that an acknowledged write had replaced", s.Op, by, r)
+		}
+	}
+}
+
+// goneBefore returns a write that replaced the sibling, so that r, which may
+// have missed other writes, must not see it.
 func (c *checker) goneBefore(s *sibling, r *Op) *Op {
 	for _, w := range sortedKeys(s.gone) {
-		if by := s.gone[w]; c.sees(r, by) {
+		if by := s.gone[w]; c.sees(r, by) || c.final(by, r) {
 			return by
 		}
 	}

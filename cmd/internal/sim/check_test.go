@@ -21,11 +21,18 @@ import (
 func TestCheck(t *testing.T) {
 	datadriven.Walk(t, "testdata/check", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			rules := Rules{N: 3, Clocks: !d.HasArg("skewed"), Faultless: d.HasArg("faultless")}
+			rules := Rules{N: 3, Clocks: !d.HasArg("skewed"), Faultless: d.HasArg("faultless"), Durable: true, Healed: never}
 			if d.HasArg("sloppy") {
 				rules.From = never
 			}
 			d.MaybeScanArgs(t, "wiped", &rules.Wiped)
+			var settled, healed int
+			if d.MaybeScanArgs(t, "settled", &settled); settled > 0 {
+				rules.Settled = []time.Duration{time.Duration(settled) * time.Millisecond}
+			}
+			if d.MaybeScanArgs(t, "healed", &healed); healed > 0 {
+				rules.Healed = time.Duration(healed) * time.Millisecond
+			}
 			var ops []*Op
 			for i, line := range strings.Split(d.Input, "\n") {
 				o, err := parseOp(line)
@@ -39,6 +46,45 @@ func TestCheck(t *testing.T) {
 				return "ok\n"
 			}
 			return strings.Join(broken, "\n") + "\n"
+		})
+	})
+}
+
+// TestWritable judges writes that failed, from histories in testdata/reach. The
+// first line names the nodes, lines that begin with @ are faults, at so many
+// ms, the others operations of TestCheck by client c and, after "at", a node.
+func TestWritable(t *testing.T) {
+	datadriven.Walk(t, "testdata/reach", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			var steps []Step
+			var ops []*Op
+			lines := strings.Split(d.Input, "\n")
+			for _, line := range lines[1:] {
+				if at, fault, ok := strings.Cut(line, " "); ok && strings.HasPrefix(at, "@") {
+					ms, err := strconv.Atoi(at[1:])
+					if err != nil {
+						d.Fatalf(t, "%v", err)
+					}
+					steps = append(steps, Step{At: time.Duration(ms) * time.Millisecond, Fault: fault})
+					continue
+				}
+				line, node, _ := strings.Cut(line, " at ")
+				o, err := parseOp(line)
+				if err != nil {
+					d.Fatalf(t, "%v", err)
+				}
+				o.Node = node
+				if o.Outcome != Acked {
+					o.Err = "NOQUORUM"
+				}
+				ops = append(ops, o)
+			}
+			c := checker{Rules: Rules{N: 3}}
+			c.writable(strings.Fields(lines[0]), steps, ops)
+			if len(c.broken) == 0 {
+				return "ok\n"
+			}
+			return strings.Join(c.broken, "\n") + "\n"
 		})
 	})
 }

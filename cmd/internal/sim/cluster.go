@@ -28,6 +28,7 @@ const (
 	respPort    = "6379"
 	gossipPort  = "7379"
 	dataDir     = "data"
+	backupDir   = "backup"
 	maxLogLines = 20000
 )
 
@@ -152,6 +153,7 @@ func (c *Cluster) Stop(name string) error {
 	if !n.Running() {
 		return fmt.Errorf("%s is not running", name)
 	}
+	c.Net.ReleaseTo(name)     // it waits for its connections' readers
 	n.Disk.SetSyncDelay(0, 0) // its last syncs happen with locks held
 	n.cancel()
 	err := await(n.stopped)
@@ -220,6 +222,15 @@ func (c *Cluster) Wipe(name string) error {
 	}
 	c.nodes[name].Disk.Wipe()
 	return nil
+}
+
+// Restore gives a node that is not running the data directory of its last
+// backup.
+func (c *Cluster) Restore(name string) error {
+	if c.nodes[name].Running() {
+		return fmt.Errorf("%s is running", name)
+	}
+	return c.nodes[name].Disk.Restore()
 }
 
 // Close stops all nodes cleanly, and waits for what is left of crashed ones.

@@ -22,7 +22,9 @@ type Conn struct {
 	peer          *Conn
 	in, out       *stream
 
+	dialled       bool      // by this end
 	closed        bool      // by its own side
+	closing       bool      // closed by a side that stands still: see suspendedLocked
 	brokenAt      time.Time // when this end learns that the connection was reset; zero: it was not
 	readDeadline  time.Time
 	writeDeadline time.Time
@@ -36,6 +38,7 @@ type stream struct {
 	segments []segment
 	size     int       // bytes in segments
 	last     time.Time // when the newest segment arrives
+	held     bool      // nothing arrives before it is released
 	eof      bool      // the writer has closed; the last segment says so
 }
 
@@ -78,7 +81,7 @@ func (n *Network) connectLocked(from, to *Host, port int) (dialled, accepted *Co
 	near, far := from.addr(n.mu.port), to.addr(port)
 	dialled = &Conn{net: n, local: from, remote: to, laddr: near, raddr: far, in: back, out: there}
 	accepted = &Conn{net: n, local: to, remote: from, laddr: far, raddr: near, in: there, out: back}
-	dialled.peer, accepted.peer = accepted, dialled
+	dialled.peer, accepted.peer, dialled.dialled = accepted, dialled, true
 	for _, c := range []*Conn{dialled, accepted} {
 		c.readable, c.writable = make(poke, 1), make(poke, 1)
 		n.mu.conns[c] = struct{}{}
@@ -99,10 +102,21 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// suspendedLocked reports whether who uses this end stands still: a frozen
+// process, or a connection that is held. It notices nothing meanwhile, neither
+// that its time is over nor that it has been closed; and when it goes on, it
+// may find what has waited for it before it finds that.
+func (c *Conn) suspendedLocked() bool {
+	return !c.local.dead && (c.in.held || c.net.mu.frozen[c.local.name])
+}
+
 // troubleLocked returns why the end cannot be used, and until when it can.
 func (c *Conn) troubleLocked(deadline, now time.Time) (until time.Time, err error) {
 	if c.closed {
 		return until, net.ErrClosed
+	}
+	if c.suspendedLocked() {
+		return until, nil
 	}
 	if !deadline.IsZero() && !now.Before(deadline) {
 		return until, os.ErrDeadlineExceeded
@@ -139,7 +153,7 @@ func (c *Conn) tryRead(p []byte) (n int, until time.Time, err error) {
 		c.readable.set() // for another reader
 		return 0, until, err
 	}
-	if len(c.in.segments) == 0 {
+	if len(c.in.segments) == 0 || c.suspendedLocked() {
 		return 0, until, nil
 	}
 	if stalled, opens := c.net.stalledLocked(c.remote.name, c.local.name, now); stalled {
@@ -197,6 +211,9 @@ func (c *Conn) tryWrite(p []byte) (n int, until time.Time, err error) {
 		c.writable.set()
 		return 0, until, err
 	}
+	if c.net.mu.frozen[c.local.name] && !c.local.dead {
+		return 0, until, nil
+	}
 	if c.peer.closed && !c.remote.silent { // answered with a reset
 		if c.brokenAt.IsZero() {
 			c.brokenAt = now.Add(c.delayLocked())
@@ -235,15 +252,23 @@ func (c *Conn) sendLocked(data []byte, now time.Time) {
 func (c *Conn) Close() error {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
-	if c.closed {
+	if c.closed || c.closing {
 		return c.wrap("close", net.ErrClosed)
 	}
+	if c.suspendedLocked() {
+		c.closing = true
+		return nil
+	}
+	c.closeLocked()
+	return nil
+}
+
+func (c *Conn) closeLocked() {
 	if !c.out.eof {
 		c.out.eof = true
 		c.sendLocked(nil, time.Now())
 	}
 	c.dropLocked()
-	return nil
 }
 
 // dropLocked ends this side without a word to the other.
@@ -288,7 +313,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 func (c *Conn) setDeadlines(set func()) error {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
-	if c.closed {
+	if c.closed || c.closing {
 		return c.wrap("set deadline", net.ErrClosed)
 	}
 	set()

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dynaring/dynaring/storage"
 )
 
 // Disk is a node's disk. It outlives the node: a clean stop leaves it as it
@@ -27,6 +30,7 @@ type Disk struct {
 		low, high time.Duration // a sync of a log takes this long
 		full      bool
 		broken    error // what writes and syncs answer
+		backup    *vfs.MemFS
 	}
 }
 
@@ -58,12 +62,47 @@ func (d *Disk) Crash(stays int) {
 	d.mu.full, d.mu.broken, d.mu.low, d.mu.high = false, nil, 0, 0
 }
 
+// Backup keeps a copy of the data directory as it is, for Restore. It is made
+// as `dynaring backup` makes one of a node that has crashed here and now.
+func (d *Disk) Backup() error {
+	mem := d.copy()
+	s, err := storage.Open(storage.Options{Dir: dataDir, FS: mem, CacheBytes: 1 << 20})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(s.Checkpoint(backupDir), s.Close())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.backup = mem
+	return err
+}
+
+// copy returns a disk with what a crash would leave of this one now.
+func (d *Disk) copy() *vfs.MemFS {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 0, RNG: d.mu.rng})
+}
+
+// Restore makes the data directory what it was at the last Backup, or empty if
+// there was none.
+func (d *Disk) Restore() error {
+	d.Wipe()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.backup == nil {
+		return nil
+	}
+	_, err := vfs.Clone(d.mu.backup, d.mu.mem, backupDir, dataDir, vfs.CloneSync)
+	return err
+}
+
 // Wipe empties the disk, as replacing it does.
 func (d *Disk) Wipe() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.mem = vfs.NewCrashableMem()
-	d.mu.full, d.mu.broken = false, nil
+	d.mu.full, d.mu.broken, d.mu.low, d.mu.high = false, nil, 0, 0
 }
 
 // SetSyncDelay sets how long a sync of a write-ahead log takes.

@@ -18,12 +18,15 @@ import (
 //	reset a b               connections between the two break
 //	slow a b LOW HIGH       what is sent between the two takes so long
 //	loss a b PERCENT        packets between the two are lost
+//	hold a b                what connections from a to b carry arrives when
+//	release a b             it is released, however late; new ones do not wait
 //	freeze a, thaw a        its input and output stall, and go on
 //	start a, stop a         cleanly
 //	crash a [silent] [stays=PERCENT]
 //	wipe a                  its disk, while it is down
+//	backup a, restore a     its disk: kept as it is; brought back, while it is down
 //	skew a DURATION         its wall clock is ahead by so much
-//	disk a full|room|break
+//	disk a full|room|break|slow [SYNC]
 func (c *Cluster) Fault(line string) error {
 	words := strings.Fields(line)
 	if len(words) == 0 {
@@ -100,10 +103,12 @@ var faults = map[string]fault{
 		}
 		return err
 	}},
-	"freeze": {1, 1, true, func(c *Cluster, args []string) error { c.Net.Freeze(args[0]); return nil }},
-	"thaw":   {1, 1, true, func(c *Cluster, args []string) error { c.Net.Thaw(args[0]); return nil }},
-	"start":  {1, 1, false, func(c *Cluster, args []string) error { return c.Start(args[0]) }},
-	"stop":   {1, 1, false, func(c *Cluster, args []string) error { return c.Stop(args[0]) }},
+	"hold":    {2, 2, true, func(c *Cluster, args []string) error { c.Net.Hold(args[0], args[1]); return nil }},
+	"release": {2, 2, true, func(c *Cluster, args []string) error { c.Net.Release(args[0], args[1]); return nil }},
+	"freeze":  {1, 1, true, func(c *Cluster, args []string) error { c.Net.Freeze(args[0]); return nil }},
+	"thaw":    {1, 1, true, func(c *Cluster, args []string) error { c.Net.Thaw(args[0]); return nil }},
+	"start":   {1, 1, false, func(c *Cluster, args []string) error { return c.Start(args[0]) }},
+	"stop":    {1, 1, false, func(c *Cluster, args []string) error { return c.Stop(args[0]) }},
 	"crash": {1, 3, false, func(c *Cluster, args []string) error {
 		stays := 0
 		for _, a := range args[1:] {
@@ -113,7 +118,9 @@ var faults = map[string]fault{
 		}
 		return c.Crash(args[0], slices.Contains(args, "silent"), stays)
 	}},
-	"wipe": {1, 1, false, func(c *Cluster, args []string) error { return c.Wipe(args[0]) }},
+	"wipe":    {1, 1, false, func(c *Cluster, args []string) error { return c.Wipe(args[0]) }},
+	"backup":  {1, 1, false, func(c *Cluster, args []string) error { return c.nodes[args[0]].Disk.Backup() }},
+	"restore": {1, 1, false, func(c *Cluster, args []string) error { return c.Restore(args[0]) }},
 	"skew": {2, 2, false, func(c *Cluster, args []string) error {
 		d, err := time.ParseDuration(args[1])
 		if err == nil {
@@ -121,7 +128,7 @@ var faults = map[string]fault{
 		}
 		return err
 	}},
-	"disk": {2, 2, false, func(c *Cluster, args []string) error {
+	"disk": {2, 3, false, func(c *Cluster, args []string) error {
 		d := c.nodes[args[0]].Disk
 		switch args[1] {
 		case "full":
@@ -130,6 +137,12 @@ var faults = map[string]fault{
 			d.SetFull(false)
 		case "break":
 			d.Break()
+		case "slow":
+			slow, err := time.ParseDuration(args[len(args)-1])
+			if err != nil {
+				return err
+			}
+			d.SetSyncDelay(slow/2, slow)
 		default:
 			return fmt.Errorf("a disk cannot be %q", args[1])
 		}

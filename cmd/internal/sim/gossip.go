@@ -10,8 +10,14 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// packetBuffer is how many packets wait for their reader; more are lost.
-const packetBuffer = 1024
+const (
+	// packetBuffer is how many packets wait for their reader; more are lost.
+	packetBuffer = 1024
+	// frozenBuffer is how many wait for a frozen process to go on.
+	frozenBuffer = 256
+	// maxAstray is how much later a packet that was doubled arrives again.
+	maxAstray = 30 * time.Second
+)
 
 // Transport carries memberlist over a Network: packets that may be lost,
 // doubled and overtaken, and streams. It starts no goroutine.
@@ -21,7 +27,10 @@ type Transport struct {
 	packets chan *memberlist.Packet
 	dials   context.Context // ends with the transport
 	cancel  context.CancelFunc
-	closed  bool // guarded by Network.mu
+
+	// guarded by Network.mu
+	closed  bool
+	waiting []*memberlist.Packet // that arrived while the host was frozen
 }
 
 var _ memberlist.Transport = (*Transport)(nil)
@@ -74,8 +83,12 @@ func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
 		copies = 2
 	}
 	data := slices.Clone(b)
-	for range copies {
-		time.AfterFunc(between(l.rng, l.min, l.max), func() { t.deliver(data, ip, port) })
+	for i := range copies {
+		delay := between(l.rng, l.min, l.max)
+		if i > 0 { // the second one goes astray
+			delay += between(l.rng, 0, maxAstray)
+		}
+		time.AfterFunc(delay, func() { t.deliver(data, ip, port) })
 	}
 	return now, nil
 }
@@ -89,13 +102,34 @@ func (t *Transport) deliver(data []byte, ip string, port int) {
 	if to == nil || to.gossips[port] == nil {
 		return
 	}
-	now := time.Now()
-	if stalled, _ := n.stalledLocked(t.host.name, to.name, now); stalled {
-		return
+	there, now := to.gossips[port], time.Now()
+	p := &memberlist.Packet{Buf: slices.Clone(data), From: t.streams.Addr(), Timestamp: now}
+	switch stalled, _ := n.stalledLocked(t.host.name, to.name, now); {
+	case n.mu.frozen[to.name] && !n.linkLocked(t.host.name, to.name).cut:
+		if len(there.waiting) < frozenBuffer {
+			there.waiting = append(there.waiting, p)
+		}
+	case !stalled:
+		there.take(p)
 	}
+}
+
+// take hands a packet to the reader, if there is room.
+func (t *Transport) take(p *memberlist.Packet) {
 	select {
-	case to.gossips[port].packets <- &memberlist.Packet{Buf: slices.Clone(data), From: t.streams.Addr(), Timestamp: now}:
+	case t.packets <- p:
 	default:
+	}
+}
+
+// thawLocked hands over the packets that have waited for the host to go on.
+func (h *Host) thawLocked() {
+	for _, port := range sortedKeys(h.gossips) {
+		t := h.gossips[port]
+		for _, p := range t.waiting {
+			t.take(p)
+		}
+		t.waiting = nil
 	}
 }
 

@@ -178,7 +178,17 @@ func (l *link) healLocked(now time.Time) {
 func (n *Network) Freeze(host string) { n.update(func() { n.mu.frozen[host] = true }) }
 
 // Thaw ends a freeze.
-func (n *Network) Thaw(host string) { n.update(func() { delete(n.mu.frozen, host) }) }
+func (n *Network) Thaw(host string) {
+	n.update(func() {
+		delete(n.mu.frozen, host)
+		n.resumeLocked()
+		for _, ip := range sortedKeys(n.mu.hosts) {
+			if h := n.mu.hosts[ip]; h.name == host {
+				h.thawLocked()
+			}
+		}
+	})
+}
 
 // SetDelay sets how long everything takes between two hosts, each way.
 func (n *Network) SetDelay(a, b string, low, high time.Duration) {
@@ -218,7 +228,7 @@ func (n *Network) Conns() int {
 	defer n.mu.Unlock()
 	open := 0
 	for c := range n.mu.conns {
-		if !c.closed {
+		if !c.closed && !c.closing {
 			open++
 		}
 	}
@@ -304,7 +314,7 @@ func (n *Network) connsOf(h *Host) []string {
 	defer n.mu.Unlock()
 	var open []string
 	for c := range n.mu.conns {
-		if c.local == h && !c.closed {
+		if c.local == h && !c.closed && !c.closing {
 			open = append(open, fmt.Sprintf("%v→%v", c.laddr, c.raddr))
 		}
 	}

@@ -240,7 +240,7 @@ func TestPacketsAreLostDoubledAndCut(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(time.Second)
+			time.Sleep(maxAstray + time.Second)
 			for len(tb.PacketCh()) > 0 {
 				<-tb.PacketCh()
 				arrived++

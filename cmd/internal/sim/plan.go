@@ -9,36 +9,43 @@ import (
 	"time"
 )
 
-// Step is a fault and when it happens, from the plan's begin.
+// Step is a fault and when it happens, from the plan's begin. Once it has
+// happened, At and Took say when it did, from the history's.
 type Step struct {
-	At    time.Duration
-	Fault string
+	At, Took time.Duration
+	Fault    string
 }
 
 // String prints the step as a line of a transcript.
 func (s Step) String() string { return fmt.Sprintf("%v %s", s.At.Round(time.Millisecond), s.Fault) }
 
-// Gaps between faults, and how long one lasts.
-const (
-	minGap   = 100 * time.Millisecond
-	maxGap   = 2500 * time.Millisecond
-	minFault = 50 * time.Millisecond
-	maxFault = 6 * time.Second
+// Pace is how far faults are apart, and how long one lasts.
+type Pace struct{ MinGap, MaxGap, MinFault, MaxFault time.Duration }
+
+var (
+	// dense: there is nearly always more than one.
+	dense = Pace{100 * time.Millisecond, 2500 * time.Millisecond, 50 * time.Millisecond, 6 * time.Second}
+	// loose: there is time to find out, and to go on with what is left.
+	loose = Pace{2 * time.Second, 30 * time.Second, time.Second, 40 * time.Second}
+	// sparse: outages of up to an hour.
+	sparse = Pace{time.Minute, 15 * time.Minute, time.Second, time.Hour}
 )
 
 // Chaos says what a plan may do besides cuts, crashes and stops.
 type Chaos struct {
-	Skews bool     // wall clocks
-	Disks bool     // that are full, and that break
-	Wipe  bool     // one node loses its disk, once
-	Join  []string // nodes that join the cluster
+	Skews   time.Duration // how far a wall clock may jump, 0: not at all
+	Disks   bool          // that are full, slow, and that break
+	Held    bool          // connections that deliver late
+	Wipe    bool          // one node loses its disk, once
+	Restore bool          // and then gets an old copy of it instead of an empty one
+	Join    []string      // nodes that join the cluster
 }
 
 // Plan draws a schedule of faults that happens within the given time. Each
 // fault is undone, though maybe only when the next ones are there.
-func Plan(rng *rand.Rand, nodes, clients []string, length time.Duration, chaos Chaos) []Step {
-	p := planner{rng: rng, nodes: slices.Clone(nodes), clients: clients, chaos: chaos, busy: make(map[string]time.Duration)}
-	for p.at = between(rng, minGap, maxGap); p.at < length; p.at += between(rng, minGap, maxGap) {
+func Plan(rng *rand.Rand, nodes, clients []string, length time.Duration, pace Pace, chaos Chaos) []Step {
+	p := planner{Pace: pace, rng: rng, nodes: slices.Clone(nodes), clients: clients, chaos: chaos, busy: make(map[string]time.Duration)}
+	for p.at = p.gap(); p.at < length; p.at += p.gap() {
 		p.draw()
 	}
 	if chaos.Wipe {
@@ -52,13 +59,14 @@ func Plan(rng *rand.Rand, nodes, clients []string, length time.Duration, chaos C
 // Joins draws when new nodes start.
 func Joins(rng *rand.Rand, length time.Duration, names []string) (steps []Step) {
 	for _, name := range names {
-		steps = append(steps, Step{between(rng, 0, length), "start " + name})
+		steps = append(steps, Step{At: between(rng, 0, length), Fault: "start " + name})
 	}
 	slices.SortFunc(steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return steps
 }
 
 type planner struct {
+	Pace
 	rng     *rand.Rand
 	nodes   []string
 	clients []string
@@ -66,6 +74,17 @@ type planner struct {
 	at      time.Duration
 	busy    map[string]time.Duration // until when a node is down or frozen
 	steps   []Step
+}
+
+func (p *planner) gap() time.Duration { return between(p.rng, p.MinGap, p.MaxGap) }
+
+// lasts draws for how long a fault is there. Most are short, whatever the pace.
+func (p *planner) lasts() time.Duration {
+	most := p.MaxFault
+	if p.rng.IntN(3) > 0 {
+		most /= 4
+	}
+	return between(p.rng, p.MinFault, most)
 }
 
 func (p *planner) pick(from []string) string { return from[p.rng.IntN(len(from))] }
@@ -90,12 +109,16 @@ func (p *planner) groups() string {
 	return strings.Join(shuffled[:k], " ") + "|" + strings.Join(shuffled[k:], " ")
 }
 
+func (p *planner) step(at time.Duration, fault string) {
+	p.steps = append(p.steps, Step{At: at, Fault: fault})
+}
+
 // do plans a fault and what undoes it.
 func (p *planner) do(fault, undo string) {
-	until := p.at + between(p.rng, minFault, maxFault)
-	p.steps = append(p.steps, Step{p.at, fault})
+	until := p.at + p.lasts()
+	p.step(p.at, fault)
 	if undo != "" {
-		p.steps = append(p.steps, Step{until, undo})
+		p.step(until, undo)
 	}
 }
 
@@ -107,14 +130,14 @@ func (p *planner) node(undo string, faults ...string) {
 		return
 	}
 	for _, f := range faults[1:] {
-		p.steps = append(p.steps, Step{p.at + time.Microsecond, fmt.Sprintf(f, name)})
+		p.step(p.at+time.Microsecond, fmt.Sprintf(f, name))
 	}
 	p.do(fmt.Sprintf(faults[0], name), fmt.Sprintf(undo, name))
 	p.busy[name] = p.steps[len(p.steps)-1].At + time.Millisecond
 }
 
 func (p *planner) draw() {
-	switch draw := p.rng.IntN(110); {
+	switch draw := p.rng.IntN(120); {
 	case draw < 10:
 		p.do("cut "+p.groups(), "heal")
 	case draw < 20:
@@ -150,20 +173,43 @@ func (p *planner) crash() string {
 }
 
 func (p *planner) drawChaos() {
-	switch draw := p.rng.IntN(2); {
-	case draw == 0 && p.chaos.Skews:
-		p.do(fmt.Sprintf("skew %s %v", p.pick(p.nodes), time.Duration(p.rng.IntN(20001)-10000)*time.Millisecond), "")
-	case draw == 1 && p.chaos.Disks:
-		if p.rng.IntN(2) == 0 {
+	switch draw := p.rng.IntN(3); {
+	case draw == 0 && p.chaos.Skews > 0:
+		jump := between(p.rng, -p.chaos.Skews, p.chaos.Skews).Round(time.Millisecond)
+		p.do(fmt.Sprintf("skew %s %v", p.pick(p.nodes), jump), "")
+	case draw == 1 && p.chaos.Held:
+		a, b := p.pair()
+		p.do("hold "+a+" "+b, "release "+a+" "+b)
+	case draw == 2 && p.chaos.Disks:
+		switch p.rng.IntN(3) {
+		case 0:
 			p.node("disk %s room", "disk %s full")
-		} else {
-			p.node("start %s", "disk %s break", p.crash())
+		case 1:
+			p.node("disk %s slow 0s", fmt.Sprintf("disk %%s slow %v", time.Duration(1+p.rng.IntN(3000))*time.Millisecond))
+		default:
+			p.breakDisk()
 		}
 	}
 }
 
-// wipe has a node lose its disk. It does not happen to be down or frozen then,
-// nor does it go down before it can have got everything back.
+// breakDisk has a node's disk fail, which it cannot survive; it comes back with
+// what the disk still holds.
+func (p *planner) breakDisk() {
+	name := p.pick(p.nodes)
+	if p.busy[name] > p.at {
+		return
+	}
+	dies := p.at + p.lasts()/4
+	until := dies + p.lasts()
+	p.step(p.at, "disk "+name+" break")
+	p.step(dies, fmt.Sprintf(p.crash(), name))
+	p.step(until, "start "+name)
+	p.busy[name] = until + time.Millisecond
+}
+
+// wipe has a node lose its disk, or get an old one back. It does not happen to
+// be down or frozen then, nor does it go down before it can have got everything
+// back.
 func (p *planner) wipe(length time.Duration) {
 	name := p.pick(p.nodes)
 	from := between(p.rng, 0, length)
@@ -172,8 +218,13 @@ func (p *planner) wipe(length time.Duration) {
 		alone := slices.Contains([]string{"crash", "stop", "start", "freeze", "thaw", "disk"}, words[0])
 		return alone && words[1] == name
 	})
+	loss := "wipe "
+	if p.chaos.Restore {
+		loss = "restore "
+		p.step(between(p.rng, 0, from), "backup "+name)
+	}
 	p.at = from
 	p.do(fmt.Sprintf(p.crash(), name), "")
-	p.steps = append(p.steps, Step{from + time.Microsecond, "wipe " + name})
-	p.steps = append(p.steps, Step{from + between(p.rng, minFault, maxFault), "start " + name})
+	p.step(from+time.Microsecond, loss+name)
+	p.step(from+p.lasts(), "start "+name)
 }

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -17,22 +19,41 @@ import (
 // TestScenario plays the scenarios in testdata/scenario, a cluster a file. A
 // line of Cluster.Fault does what it says there; besides these there are
 //
-//	cluster nodes=3 [n=3] [r=2] [w=2] [durability=always] [sync=5ms] [clock-max=10] [max-siblings=128]
-//	    starts nodes n1, n2, …, and waits until they serve
+//	cluster nodes=3 [n=3] [r=2] [w=2] [durability=always] [sync=5ms] [clock-max=10] [max-siblings=128] [together]
+//	    starts nodes n1, n2, …, one after the other or all together, and waits
+//	    until they serve
 //	do c1 n1
 //	    has a client send the lines below to a node, one after the other, and
 //	    shows the replies. In them $NAME stands for a context that the reply to
 //	    a line "NAME = DGET …" or "NAME = DPUT …" brought.
 //	local KEY
 //	    shows what each running node itself holds, by DGET LOCAL
-//	load [clients=4] [keys=3] [for=10s]
-//	    lets clients write and read at random; faults go on, none is added
+//	held KEY
+//	    shows what each node's disk holds of a key, for itself and for others
+//	stores
+//	    shows how many cells are on each disk, and how many of them are dead
+//	explain n1 KEY
+//	    shows what a node says of each replica, by DEXPLAIN
+//	info n1 WORD…
+//	    shows the lines of a node's INFO whose names contain one of the words
+//	load [clients=4] [keys=3] [for=10s] [fresh] [blind] [background]
+//	    lets clients write and read at random; faults go on, none is added;
+//	    fresh: keys are used for a while, and then deleted; blind: nothing is
+//	    read before it is written; background: it goes on while the lines below
+//	    are played
+//	blame [writes] [n1 …]
+//	    waits for the load's end and shows what failed, and what took longer
+//	    than a request may, but for what the named nodes were asked; writes:
+//	    of writes only
+//	settled
+//	    waits until the cluster says that it has settled
 //	sleep 1s
 //	ready
 //	    waits until all running nodes serve and see each other
 //	check
-//	    heals and starts everything, reads and repairs, stops, and checks the
-//	    laws on what the clients of load did and on the disks
+//	    heals and starts everything, waits until it has settled, and checks the
+//	    laws: on the disks, on what is read then, and on what the clients of
+//	    load were told
 func TestScenario(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenario", func(t *testing.T, path string) {
 		defer watch(path)()
@@ -51,6 +72,9 @@ type scenario struct {
 	history  *History
 	sessions map[string]*Client
 	contexts map[string]string
+	loads    int
+	since    int           // operations before the last load
+	loaded   chan struct{} // closed when it has ended
 	closed   bool
 }
 
@@ -66,6 +90,18 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		return s.local(d.CmdArgs[0].Key)
 	case "load":
 		s.load(t, d)
+	case "blame":
+		out = s.blame(d.CmdArgs)
+	case "held":
+		out, err = s.held(d.CmdArgs[0].Key)
+	case "stores":
+		out, err = s.stores()
+	case "explain":
+		out, err = s.explain(d.CmdArgs[0].Key, d.CmdArgs[1].Key)
+	case "info":
+		out, err = s.info(d.CmdArgs)
+	case "settled":
+		err = s.cluster.AwaitSettled()
 	case "sleep":
 		var wait time.Duration
 		wait, err = time.ParseDuration(d.CmdArgs[0].Key)
@@ -100,17 +136,21 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) error {
 		c.N, c.R, c.W, c.Durability = s.setup.N, s.setup.R, s.setup.W, s.setup.Durability
 		c.ClockMax, c.MaxSiblings = cfg.ClockMax, cfg.MaxSiblings
 	}})
+	s.setup.Load = Workload{Seed: 1, R: s.setup.R, W: s.setup.W, N: s.setup.N}
 	s.history = NewHistory()
 	for i := range s.setup.Nodes {
 		if err := s.cluster.Start(fmt.Sprintf("n%d", i+1)); err != nil {
 			return err
 		}
 		// One after the other, so that every run has the same ring.
-		if err := s.cluster.AwaitReady(); err != nil {
+		if !d.HasArg("together") {
+			err = s.cluster.AwaitReady()
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.cluster.AwaitReady()
 }
 
 // client returns the client of a name, connected with a node.
@@ -154,70 +194,12 @@ func (s *scenario) do(client, node, input string) string {
 	return out.String()
 }
 
-// contextOf returns the context that a reply brought.
-func contextOf(args []string, reply any) (string, bool) {
-	if list, ok := reply.([]any); ok && args[0] == "DGET" {
-		reply = list[0]
-	}
-	token, ok := reply.(string)
-	return token, ok && strings.HasPrefix(args[0], "D") && args[0] != "DEL"
-}
-
-// show prints a reply without what differs from run to run: contexts and
-// timestamps.
-func show(args []string, reply any, err error) string {
-	list, isList := reply.([]any)
-	switch {
-	case err != nil:
-	case args[0] == "DPUT" || args[0] == "DDEL":
-		return "a context"
-	case args[0] == "DGET" && isList && list[0] == nil:
-		return "never written"
-	case args[0] == "DGET" && isList:
-		siblings, _ := list[1].([]any)
-		words := make([]string, len(siblings))
-		for i, v := range siblings {
-			words[i] = showSibling(v)
-		}
-		return "[" + strings.Join(words, " ") + "]"
-	}
-	return FormatReply(reply, err)
-}
-
-// showSibling prints a value, and its clock if it came along.
-func showSibling(v any) string {
-	detail, ok := v.([]any)
-	if !ok {
-		return FormatReply(v, nil)
-	}
-	pairs, _ := detail[1].([]any)
-	words := make([]string, len(pairs))
-	for i, p := range pairs {
-		pair, _ := p.([]any)
-		words[i] = fmt.Sprintf("(%v,%v)", pair...)
-	}
-	return fmt.Sprintf("%s [%s]", FormatReply(detail[0], nil), strings.Join(words, ","))
-}
-
-func (s *scenario) local(key string) string {
-	var out strings.Builder
-	for _, name := range s.cluster.Names() {
-		n := s.cluster.Node(name)
-		if !n.Running() {
-			continue
-		}
-		c := NewClient(s.cluster.Net.Host("local", "127.0.2.3"), n.Addr(), requestTimeout)
-		reply, err := c.Do("DGET", key, "LOCAL", "WITHCLOCKS")
-		fmt.Fprintf(&out, "%s: %s\n", name, show([]string{"DGET"}, reply, err))
-		c.Close()
-	}
-	return out.String()
-}
-
+// load runs clients, in the background until the next loaded if it is told so.
 func (s *scenario) load(t *testing.T, d *datadriven.TestData) {
-	load := Workload{
-		Seed: 1, Clients: 4, Keys: 3, R: s.setup.R, W: s.setup.W, N: s.setup.N, MinThink: time.Millisecond, MaxThink: 20 * time.Millisecond,
-	}
+	load := s.setup.Load
+	load.Clients, load.Keys, load.MinThink, load.MaxThink = 4, 3, time.Millisecond, 20*time.Millisecond
+	load.Fresh, load.Blind, load.Round = d.HasArg("fresh"), d.HasArg("blind"), s.loads
+	s.loads++
 	length := "10s"
 	d.MaybeScanArgs(t, "clients", &load.Clients)
 	d.MaybeScanArgs(t, "keys", &load.Keys)
@@ -227,29 +209,51 @@ func (s *scenario) load(t *testing.T, d *datadriven.TestData) {
 		d.Fatalf(t, "%v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	load.Run(ctx, s.cluster, s.history)
+	s.since, s.loaded = len(s.history.Ops()), make(chan struct{})
+	go func(loaded chan struct{}) {
+		defer close(loaded)
+		defer cancel()
+		load.Run(ctx, s.cluster, s.history)
+	}(s.loaded)
+	if !d.HasArg("background") {
+		<-s.loaded
+	}
+}
+
+// blame waits for the load's end and tells what went wrong meanwhile, at nodes
+// that nothing was done to.
+func (s *scenario) blame(done []datadriven.CmdArg) string {
+	<-s.loaded
+	var out strings.Builder
+	ops := s.history.Ops()
+	for _, o := range ops[s.since:] {
+		bad := o.Outcome != Acked || o.End-o.Start > node.DefaultConfig().Timeout
+		if len(done) > 0 && done[0].Key == "writes" && o.Kind.reads() {
+			continue
+		}
+		if bad && !slices.ContainsFunc(done, func(a datadriven.CmdArg) bool { return a.Key == o.Node }) {
+			fmt.Fprintln(&out, o)
+		}
+	}
+	if out.Len() == 0 {
+		return "nothing\n"
+	}
+	return out.String()
 }
 
 func (s *scenario) check() (string, error) {
-	if err := s.setup.heal(s.cluster); err != nil {
+	if err := errors.Join(s.cluster.Repair(), s.cluster.AwaitSettled()); err != nil {
 		return "", err
 	}
-	broken, err := s.setup.converge(s.cluster, s.history)
+	rules := s.setup.rules(s.history.Since())
+	broken, err := s.setup.examine(s.cluster, s.history, rules)
 	if err != nil {
 		return "", err
 	}
 	if err := s.end(); err != nil {
 		return "", err
 	}
-	disks, err := ReadDisks(s.cluster)
-	if err != nil {
-		return "", err
-	}
-	ops := s.history.Ops()
-	rules := s.setup.rules(0)
-	broken = append(broken, Check(rules, ops)...)
-	broken = append(broken, Audit(rules, disks, ops)...)
+	broken = append(broken, Check(rules, s.history.Ops())...)
 	if len(broken) > 0 {
 		return strings.Join(broken, "\n") + "\n", nil
 	}
@@ -262,6 +266,9 @@ func (s *scenario) end() error {
 		return nil
 	}
 	s.closed = true
+	if s.loaded != nil {
+		<-s.loaded
+	}
 	for _, c := range s.sessions {
 		c.Close()
 	}

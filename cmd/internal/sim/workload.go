@@ -22,6 +22,12 @@ type Workload struct {
 	Padding            int // of values: up to so many spaces at their end
 	// SkipTTL leaves out values that expire, for clusters whose clocks differ.
 	SkipTTL bool
+	// Fresh: every key is used for a while only, and mostly deleted in the end.
+	Fresh bool
+	Round int // of several runs on one history: values differ
+	// Blind: one command at a time, at the nodes' own R and W, and none that
+	// has to read before it writes.
+	Blind bool
 }
 
 // Chances, of 100.
@@ -30,7 +36,15 @@ const (
 	chanceLeave    = 50 // the node, after it did not answer
 	chancePipeline = 10
 	maxPipeline    = 5
-	keptContexts   = 3 // that a client remembers of a key
+	keptContexts   = 3  // that a client remembers of a key
+	chanceLater    = 10 // that a client looks at a key that is not used any more
+)
+
+// lifetime is for how many of the longest thinks a fresh key is used; in the
+// last part of it, endPercent of it, it is mostly deleted.
+const (
+	lifetime   = 40
+	endPercent = 40
 )
 
 // Run runs the clients until ctx ends and each has its last answer.
@@ -41,7 +55,8 @@ func (w Workload) Run(ctx context.Context, c *Cluster, h *History) {
 		k := &worker{
 			Workload: w, cluster: c, number: i,
 			session:  NewSession(c.Net.Host(name, fmt.Sprintf("127.0.1.%d", i+1)), h, w.R, w.W),
-			rng:      rand.New(rand.NewPCG(w.Seed, uint64(i))),
+			rng:      rand.New(rand.NewPCG(w.Seed, uint64(w.Round)<<32+uint64(i))),
+			written:  w.Round * maxWritten,
 			contexts: make(map[string][]version.Context),
 		}
 		clients.Go(func() { k.run(ctx) })
@@ -49,9 +64,13 @@ func (w Workload) Run(ctx context.Context, c *Cluster, h *History) {
 	clients.Wait()
 }
 
+// maxWritten is more than a client writes in one round.
+const maxWritten = 100000
+
 // worker is one client.
 type worker struct {
 	Workload
+	ending   bool // the key that is drawn is at the end of its time
 	cluster  *Cluster
 	session  *Session
 	rng      *rand.Rand
@@ -73,7 +92,7 @@ func (k *worker) run(ctx context.Context) {
 			k.move()
 		}
 		ops := []*Op{k.draw()}
-		if k.chance(chancePipeline) {
+		if k.chance(chancePipeline) && !k.Blind {
 			for range 1 + k.rng.IntN(maxPipeline-1) {
 				ops = append(ops, k.draw())
 			}
@@ -106,7 +125,12 @@ func (k *worker) remember(o *Op) {
 // draw makes up the next operation.
 func (k *worker) draw() *Op {
 	key := fmt.Sprint(1 + k.rng.IntN(k.Keys))
+	if k.Fresh {
+		key += "." + k.generation()
+	}
 	switch draw := k.rng.IntN(10); {
+	case k.Blind:
+		return k.blind(key)
 	case draw < 3:
 		return k.plain("s" + key)
 	case draw < 6:
@@ -115,6 +139,34 @@ func (k *worker) draw() *Op {
 		return k.counter("c" + key)
 	}
 	return k.mixed("m" + key)
+}
+
+func (k *worker) blind(key string) *Op {
+	switch k.rng.IntN(4) {
+	case 0:
+		return &Op{Kind: Get, Key: "s" + key}
+	case 1:
+		return &Op{Kind: Set, Key: "s" + key, Value: k.value()}
+	case 2:
+		return &Op{Kind: DGet, Key: "r" + key}
+	}
+	o := &Op{Kind: DPut, Key: "r" + key, Value: k.value()}
+	if known := k.contexts[o.Key]; len(known) > 0 {
+		o.Given = k.context(known)
+	}
+	return o
+}
+
+// generation draws which of the fresh keys of a name are meant: those of now,
+// or those before.
+func (k *worker) generation() string {
+	now, life := k.session.history.Since(), lifetime*k.MaxThink
+	n := now / life
+	k.ending = now%life >= life*(100-endPercent)/100
+	if n > 0 && k.chance(chanceLater) {
+		n, k.ending = n-1, true
+	}
+	return fmt.Sprint(int64(n))
 }
 
 func (k *worker) value() string {
@@ -143,7 +195,7 @@ func (k *worker) plain(key string) *Op {
 	switch draw := k.rng.IntN(100); {
 	case draw < 45:
 		return &Op{Kind: Get, Key: key}
-	case draw < 55:
+	case draw < 55 || k.ending && draw < 99:
 		return &Op{Kind: Del, Key: key}
 	}
 	return &Op{Kind: Set, Key: key, Value: k.value(), TTL: k.ttl(15)}
@@ -166,7 +218,12 @@ func (k *worker) counter(key string) *Op {
 
 func (k *worker) sibling(key string) *Op {
 	known := k.contexts[key]
+	if k.ending && len(known) > 0 && k.chance(40) {
+		return &Op{Kind: DDel, Key: key, Given: &known[len(known)-1]}
+	}
 	switch draw := k.rng.IntN(100); {
+	case draw < 90 && k.ending:
+		return &Op{Kind: DGet, Key: key}
 	case draw < 35:
 		return &Op{Kind: DGet, Key: key}
 	case draw < 40:
