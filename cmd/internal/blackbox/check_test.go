@@ -13,8 +13,8 @@ import (
 // is one, a counter's number, a cart's items over all siblings.
 type truth map[string][]string
 
-// check returns what in a history, sorted by start, or in what was left at its
-// end breaks a promise.
+// check returns what in a history, sorted by start, breaks a promise, with what
+// was left at its end as each of some nodes tells it.
 //
 //   - A register holds what the last acknowledged write left, or what an
 //     uncertain one did. In particular a deleted value does not come back.
@@ -23,20 +23,25 @@ type truth map[string][]string
 //   - A cart holds every acknowledged item.
 //   - Nothing holds, and no read has shown, what its writer was told was not
 //     stored, or what nobody has written.
-func check(ops []op, end truth) []string {
-	c := &checker{}
+func check(ops []op, ends ...truth) []string {
+	var broken []string
 	for key, ops := range byKey(ops) {
-		switch ops[0].kind {
-		case set, del, get:
-			c.register(key, ops, end[key])
-		case incr:
-			c.counter(key, ops, end[key])
-		default:
-			c.cart(key, ops, end[key])
+		c := &checker{key: key, ops: ops, writers: map[string]op{}}
+		for _, o := range ops {
+			c.writers[o.value] = o
 		}
+		for _, o := range ops {
+			if o.fate == acked {
+				c.known(o.String(), o.saw, o.end)
+			}
+		}
+		for _, end := range ends {
+			c.end(end[key])
+		}
+		broken = append(broken, c.broken...)
 	}
-	slices.Sort(c.broken)
-	return c.broken
+	slices.Sort(broken)
+	return slices.Compact(broken)
 }
 
 func byKey(ops []op) map[string][]op {
@@ -47,7 +52,13 @@ func byKey(ops []op) map[string][]op {
 	return keys
 }
 
-type checker struct{ broken []string }
+// checker checks the history of one key.
+type checker struct {
+	key     string
+	ops     []op
+	writers map[string]op // by the value that they wrote
+	broken  []string
+}
 
 // shownOps is how many requests of a key a broken promise prints.
 const shownOps = 12
@@ -61,24 +72,15 @@ func (c *checker) report(ops []op, format string, args ...any) {
 }
 
 // known: what was read had been written, or was being written.
-func (c *checker) known(ops []op, what string, values []string, at time.Duration) {
+func (c *checker) known(what string, values []string, at time.Duration) {
 	for _, v := range values {
-		i := slices.IndexFunc(ops, func(o op) bool { return o.value == v })
-		switch {
-		case i < 0:
-			c.report(ops, "%s shows %q, which nobody has written", what, v)
-		case ops[i].fate == refused:
-			c.report(ops[i:i+1], "%s shows %q, whose writer was told that nothing was stored", what, v)
-		case ops[i].start > at:
-			c.report(ops[i:i+1], "%s shows %q before it was written", what, v)
-		}
-	}
-}
-
-func (c *checker) reads(ops []op) {
-	for _, o := range ops {
-		if o.fate == acked {
-			c.known(ops, o.String(), o.saw, o.end)
+		switch w, ok := c.writers[v]; {
+		case !ok:
+			c.report(c.ops, "%s shows %q, which nobody has written", what, v)
+		case w.fate == refused:
+			c.report([]op{w}, "%s shows %q, whose writer was told that nothing was stored", what, v)
+		case w.start > at:
+			c.report([]op{w}, "%s shows %q before it was written", what, v)
 		}
 	}
 }
@@ -86,23 +88,33 @@ func (c *checker) reads(ops []op) {
 // never is the time of what is read at the end.
 const never = time.Duration(1<<63 - 1)
 
-func (c *checker) register(key string, ops []op, end []string) {
-	c.reads(ops)
-	c.known(ops, key, end, never)
+func (c *checker) end(values []string) {
+	switch c.ops[0].kind {
+	case incr:
+		c.counter(values)
+		return
+	case look, add:
+		c.cart(values)
+	default:
+		c.register(values)
+	}
+	c.known(c.key, values, never)
+}
+
+func (c *checker) register(end []string) {
 	allowed := []string{""} // nothing
-	for _, o := range ops {
-		value := o.value
+	for _, o := range c.ops {
 		if o.kind == get || o.fate == refused {
 			continue
 		}
 		if o.fate == acked {
 			// What is uncertain may still take effect, whenever it was asked for.
-			allowed = slices.DeleteFunc(allowed, func(v string) bool { return !isUncertain(ops, v) })
+			allowed = slices.DeleteFunc(allowed, func(v string) bool { return !isUncertain(c.ops, v) })
 		}
-		allowed = append(allowed, value)
+		allowed = append(allowed, o.value)
 	}
 	if got := strings.Join(end, ","); !slices.Contains(allowed, got) {
-		c.report(ops, "%s holds %q at the end, not one of %q", key, got, allowed)
+		c.report(c.ops, "%s holds %q at the end, not one of %q", c.key, got, allowed)
 	}
 }
 
@@ -113,9 +125,9 @@ func isUncertain(ops []op, value string) bool {
 	})
 }
 
-func (c *checker) counter(key string, ops []op, end []string) {
+func (c *checker) counter(end []string) {
 	low, high := 0, 0
-	for _, o := range ops {
+	for _, o := range c.ops {
 		switch o.fate {
 		case acked:
 			low, high = low+1, high+1
@@ -123,21 +135,23 @@ func (c *checker) counter(key string, ops []op, end []string) {
 			high++
 		}
 	}
-	n, err := strconv.Atoi(strings.Join(append(slices.Clone(end), ""), ""))
+	n, err := strconv.Atoi(strings.Join(end, " "))
 	if len(end) == 0 {
 		n, err = 0, nil
 	}
 	if err != nil || n < low || n > high {
-		c.report(ops, "%s holds %q at the end, not between %d and %d", key, end, low, high)
+		c.report(c.ops, "%s holds %q at the end, not between %d and %d", c.key, end, low, high)
 	}
 }
 
-func (c *checker) cart(key string, ops []op, end []string) {
-	c.reads(ops)
-	c.known(ops, key, end, never)
-	for i, o := range ops {
-		if o.kind == add && o.fate == acked && !slices.Contains(end, o.value) {
-			c.report(ops[i:i+1], "%s has lost the item %q at the end", key, o.value)
+func (c *checker) cart(end []string) {
+	kept := make(map[string]bool, len(end))
+	for _, item := range end {
+		kept[item] = true
+	}
+	for i, o := range c.ops {
+		if o.kind == add && o.fate == acked && !kept[o.value] {
+			c.report(c.ops[i:i+1], "%s has lost the item %q at the end", c.key, o.value)
 		}
 	}
 }

@@ -211,10 +211,12 @@ func (c *labCluster) audit(ops []op) {
 	}
 	slices.Sort(keys)
 	c.wantInStep(keys)
+	var ends []truth
 	for _, s := range c.nodes {
-		for _, broken := range check(ops, s.truth(keys)) {
-			c.t.Errorf("asked of %s: %s", s.name, broken)
-		}
+		ends = append(ends, s.truth(keys))
+	}
+	for _, broken := range check(ops, ends...) {
+		c.t.Error(broken)
 	}
 }
 

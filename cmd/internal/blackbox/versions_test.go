@@ -14,6 +14,8 @@ import (
 // Of the shop whose carts TestVersionsSeen counts the versions of.
 const (
 	shopCarts = 200
+	// shopVisit is how long a cart is shopped for: then it is left for a new one.
+	shopVisit = 30 * time.Second
 	// faultTime is how long a fault and the calm after it take together.
 	faultTime = 6 * time.Second
 )
@@ -62,7 +64,8 @@ func (w *worker) shop() {
 	if w.rng.IntN(100) == 0 {
 		owner = w.rng.IntN(loadWorkers)
 	}
-	w.add(fmt.Sprintf("cart:%d:%d", owner, w.rng.IntN(shopCarts/loadWorkers)))
+	visit := w.h.since() / shopVisit
+	w.add(fmt.Sprintf("cart:%d:%d:%d", visit, owner, w.rng.IntN(shopCarts/loadWorkers)))
 }
 
 // someFault begins a fault of one of five nodes, or between them, and returns
