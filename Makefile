@@ -44,7 +44,7 @@ layers: ## Check that arrows between packages point down
 .PHONY: suite
 suite: ## The whole suite under -race; real processes last, on their own
 	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
-	go test -race -count=1 -timeout 10m $(BLACKBOX)
+	go test -race -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: race
 race: ## go test -race, without the real processes
@@ -52,7 +52,7 @@ race: ## go test -race, without the real processes
 
 .PHONY: blackbox
 blackbox: deps ## Real processes and clients, without -race
-	go test -count=1 -timeout 10m $(BLACKBOX)
+	go test -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: soak
 soak: ## Simulate with new seeds until stopped (SEED, JOBS, RACE=1): failing ones are printed

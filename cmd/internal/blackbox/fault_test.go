@@ -18,7 +18,7 @@ const (
 const (
 	calm  = time.Second     // before and after
 	short = 5 * time.Second // a fault
-	long  = 8 * time.Second // one that outlives every message
+	long  = 7 * time.Second // one that outlives every message
 )
 
 // judge fails the test unless the requests to some nodes in a part of the
@@ -79,7 +79,7 @@ func TestNodeKilled(t *testing.T) {
 			l.during("before", calm)
 			begun := l.h.since()
 			c.n(3).kill()
-			p := l.during("n3 is dead", short)
+			p := l.during("n3 is dead", 4*calm)
 			p.start = begun
 			c.n(3).start()
 			l.during("n3 is back", calm)

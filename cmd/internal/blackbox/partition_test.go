@@ -35,7 +35,7 @@ func TestPartitions(t *testing.T) {
 		{"n1 is cut off in both directions but from n5", func() { c.lab.Between(c.hosts(1), c.hosts(2, 3, 4), cut) }},
 	} {
 		f.begin()
-		faults = append(faults, l.during(f.name, short-calm))
+		faults = append(faults, l.during(f.name, 3*calm))
 		c.lab.Heal()
 		l.during("healed", calm)
 	}
@@ -72,7 +72,7 @@ func cutTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("DYNARING_TEST_CUT")
 	if text == "" {
-		return 20 * time.Second
+		return 16 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 || d > loadLongest/2 {

@@ -25,7 +25,7 @@ func versionsTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("DYNARING_TEST_VERSIONS")
 	if text == "" {
-		return 3 * faultTime
+		return 2 * faultTime
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < faultTime {
