@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 10s
 ROUNDS ?= 5
+VERSIONTIME ?= 10m
 BLACKBOX := ./cmd/internal/blackbox/...
 
 # Real clients must be there: the tests that need them fail instead of skipping.
@@ -43,7 +44,7 @@ layers: ## Check that arrows between packages point down
 .PHONY: suite
 suite: ## The whole suite under -race; real processes last, on their own
 	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
-	go test -race -count=1 -timeout 10m $(BLACKBOX)
+	go test -race -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: race
 race: ## go test -race, without the real processes
@@ -51,7 +52,7 @@ race: ## go test -race, without the real processes
 
 .PHONY: blackbox
 blackbox: deps ## Real processes and clients, without -race
-	go test -count=1 -timeout 10m $(BLACKBOX)
+	go test -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: soak
 soak: ## Simulate with new seeds until stopped (SEED, JOBS, RACE=1): failing ones are printed
@@ -74,6 +75,10 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 bench: deps build ## Compare with redis-server and with redcon answering from nothing
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS)
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS) -refill
+
+.PHONY: versions
+versions: ## How many versions reads see while nodes fail, for VERSIONTIME (10m)
+	DYNARING_TEST_VERSIONS=$(VERSIONTIME) go test -count=1 -v -timeout 24h -run TestVersionsSeen $(BLACKBOX)
 
 .PHONY: clean
 clean: ## Remove what was built and the data of local clusters

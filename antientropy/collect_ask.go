@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -26,13 +27,15 @@ func (c *Collect) each(ctx context.Context, v *gossip.View, kind uint8, body []b
 				err = local()
 			} else {
 				var answer []byte
-				if answer, err = ask(ctx, c.peers, m.Name, kind, body); err == nil {
+				if answer, err = ask(ctx, c.peers, m.Name, kind, body); err != nil {
+					err = fmt.Errorf("does not answer: %w", cmp.Or(errors.Unwrap(err), err)) // without its name
+				} else {
 					err = take(m.Name, answer)
 				}
 			}
 			if err != nil {
 				mu.Lock()
-				failed[m.Name] = fmt.Errorf("does not answer: %w", err)
+				failed[m.Name] = err
 				mu.Unlock()
 			}
 			return nil
@@ -92,7 +95,7 @@ func (c *Collect) fence(ctx context.Context, v *gossip.View) error {
 	if err != nil {
 		return err
 	}
-	return c.each(ctx, v, replica.KindProbe, nil, nothing, func(string, []byte) error { return nil })
+	return c.each(ctx, v, replica.KindProbe, nil, c.store.Sync, func(string, []byte) error { return nil })
 }
 
 // drop has every owner drop cells that are certain, this node too. Those that

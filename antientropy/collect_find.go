@@ -54,8 +54,12 @@ func (f *finder) again(slot uint16) {
 
 // lost has those slots looked at again whose candidates came to nothing.
 func (f *finder) lost(cells []candidate) {
+	last := -1
 	for i := range cells {
-		f.again(cells[i].Key.Slot)
+		if slot := int(cells[i].Key.Slot); slot != last { // they are in order
+			f.again(uint16(slot))
+			last = slot
+		}
 	}
 }
 
@@ -92,6 +96,7 @@ func leads(r *ring.Ring, slot uint16, self string) bool {
 func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int) ([]candidate, error) {
 	var found []candidate
 	bytes, read := 0, 0
+	full := func() bool { return len(found) >= batchCells || bytes >= batchBytes || read >= findCells }
 	now := f.store.Uptime()
 	for range ring.Slots {
 		slot := f.at
@@ -100,6 +105,9 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			f.move()
 			continue
 		}
+		if full() {
+			return found, nil // before the slot counts as looked at
+		}
 		if !goesOn {
 			if f.store.Slot(slot).Changed >= l.last {
 				l.tries = 0
@@ -107,7 +115,7 @@ func (f *finder) find(ctx context.Context, r *ring.Ring, waiting map[uint16]int)
 			l.last, l.next = now, 0
 		}
 		for more := true; more; {
-			if len(found) >= batchCells || bytes >= batchBytes || read >= findCells {
+			if full() {
 				return found, nil
 			}
 			page, err := f.store.Scan(ctx, replica.ScanRequest{

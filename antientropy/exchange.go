@@ -34,7 +34,7 @@ const (
 type Store interface {
 	Cells
 	Hashed
-	Slot(slot uint16) replica.SlotState
+	Changes
 	Uptime() time.Duration
 	Stats() replica.Stats
 }
@@ -162,7 +162,7 @@ func (e *Exchange) due() []round {
 		e.schedule.observe(now, name, up)
 	}
 	if e.schedule.stale || now-e.scanned >= scanEvery && (writes != e.writes || !e.schedule.idle(now)) {
-		e.schedule.scan(now, e.changed)
+		e.schedule.scan(now, e.store)
 		e.scanned, e.writes = now, writes
 	}
 	var out []round
@@ -176,8 +176,6 @@ func (e *Exchange) due() []round {
 	}
 	return out
 }
-
-func (e *Exchange) changed(slot uint16) time.Duration { return e.store.Slot(slot).Changed }
 
 // round compares what is due with one peer.
 func (e *Exchange) round(ctx context.Context, r round) {

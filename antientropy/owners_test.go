@@ -230,7 +230,7 @@ func (o *owners) settled(within time.Duration) {
 		if time.Now().After(end) {
 			o.t.Fatalf("%d pairs are not in step after %v, the oldest for %v", open, within, lag)
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 

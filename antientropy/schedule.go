@@ -3,6 +3,8 @@ package antientropy
 import (
 	"slices"
 	"time"
+
+	"github.com/dynaring/dynaring/replica"
 )
 
 // When slots are compared.
@@ -26,9 +28,17 @@ const (
 // never is earlier than every time that a schedule knows.
 const never = time.Duration(-1 << 62)
 
-// changes tells when a slot last changed on this node, 0 for not since its
-// start. All times of a schedule count from there.
-type changes func(slot uint16) time.Duration
+// hindsight is how much later than the time that it is said to be of a change
+// may be seen.
+const hindsight = 100 * time.Millisecond
+
+// Changes tells when slots last changed on this node, in its uptime, as all
+// times of a schedule are: 0 for not since its start. *replica.Replica does.
+type Changes interface {
+	Slot(slot uint16) replica.SlotState
+	// Changed bounds what Slot says of some slots.
+	Changed(first, last uint16) time.Duration
+}
 
 // schedule knows for every slot that this node shares with a peer since when
 // the two are not known to be in step, and says what to compare next. It is
@@ -50,7 +60,8 @@ type plan struct {
 	backoff  time.Duration
 	began    time.Duration // of the last round: peers take turns by it
 	pairs    []pair        // by slot
-	from     int           // the pair that the next round begins with
+	blocks   []block       // of them
+	from     int           // the block that the next round begins with
 	due      []uint16      // to be compared, as of the last scan
 	more     bool          // there was more than fits into a round
 	open     int           // pairs not in step, as of the last scan
@@ -63,6 +74,15 @@ type pair struct {
 	tried   time.Duration // when that was last asked
 	want    time.Duration // it is to be compared as of this
 	dirty   time.Duration // the first change seen since stepped
+}
+
+// block is the pairs of neighbouring slots. Most of the time nothing is to be
+// done about them, and they are passed over at once.
+type block struct {
+	pairs []pair
+	// still is when they were last looked at, all being in step; never: some
+	// are not.
+	still time.Duration
 }
 
 // round is slots to be compared with a peer. What it finds in step is so as of
@@ -93,12 +113,7 @@ func (s *schedule) share(now time.Duration, shared map[string][]uint16) {
 			s.plans[name] = p
 		}
 		old := p.pairs
-		p.pairs, p.due, p.from = make([]pair, len(slots)), nil, 0
-		if s.self > name {
-			// The other compares with this node as well: where much differs,
-			// the two meet, instead of doing the same at the same time.
-			p.from = len(slots) / 2
-		}
+		p.pairs, p.due = make([]pair, len(slots)), nil
 		for i, slot := range slots {
 			for len(old) > 0 && old[0].slot < slot {
 				old = old[1:]
@@ -108,6 +123,12 @@ func (s *schedule) share(now time.Duration, shared map[string][]uint16) {
 			} else {
 				p.pairs[i] = pair{slot: slot, stepped: never, tried: never, want: never, dirty: never}
 			}
+		}
+		p.block()
+		if p.from = 0; s.self > name {
+			// The other compares with this node as well: where much differs,
+			// the two meet, instead of doing the same at the same time.
+			p.from = len(p.blocks) / 2
 		}
 	}
 	s.stale = true
@@ -138,24 +159,46 @@ func (s *schedule) request(now time.Duration) {
 // mark has one slot compared with everybody, as of now.
 func (s *schedule) mark(now time.Duration, slot uint16) {
 	for _, p := range s.plans {
-		if pr := p.find(slot); pr != nil {
+		if pr, at := p.find(slot); pr != nil {
 			pr.want, pr.tried = now, never
+			p.blocks[at].still = never
 		}
 	}
 	s.stale = true
 }
 
-func (p *plan) find(slot uint16) *pair {
-	if i := p.index(slot); i < len(p.pairs) && p.pairs[i].slot == slot {
-		return &p.pairs[i]
+// block parts the pairs into blocks.
+func (p *plan) block() {
+	p.blocks = p.blocks[:0]
+	for lo, hi := 0, 0; lo < len(p.pairs); lo = hi {
+		for hi < len(p.pairs) && p.pairs[hi].slot/chunkSlots == p.pairs[lo].slot/chunkSlots {
+			hi++
+		}
+		p.blocks = append(p.blocks, block{pairs: p.pairs[lo:hi], still: never})
 	}
-	return nil
 }
 
-// index returns where the slot's pair is, or would be.
-func (p *plan) index(slot uint16) int {
-	i, _ := slices.BinarySearchFunc(p.pairs, slot, func(pr pair, slot uint16) int { return int(pr.slot) - int(slot) })
-	return i
+// find returns the slot's pair, nil if it is not shared, and the index of its
+// block, or of where that would be.
+func (p *plan) find(slot uint16) (*pair, int) {
+	at, ok := slices.BinarySearchFunc(p.blocks, slot, func(b block, slot uint16) int {
+		return int(b.pairs[0].slot/chunkSlots) - int(slot/chunkSlots)
+	})
+	if !ok {
+		return nil, at
+	}
+	pairs := p.blocks[at].pairs
+	i, ok := slices.BinarySearchFunc(pairs, slot, func(pr pair, slot uint16) int { return int(pr.slot) - int(slot) })
+	if !ok {
+		return nil, at
+	}
+	return &pairs[i], at
+}
+
+// passOver reports whether a block's pairs are all in step, and have been
+// since it was last looked at.
+func (p *plan) passOver(b *block, changes Changes) bool {
+	return b.still > p.since && b.still > p.want && changes.Changed(b.pairs[0].slot, b.pairs[len(b.pairs)-1].slot) < b.still-hindsight
 }
 
 // known reports whether the pair is in step for all that p knows, changed
@@ -164,9 +207,11 @@ func (p *plan) known(pr *pair, changed time.Duration) bool {
 	return pr.stepped >= p.since && pr.stepped >= pr.want && !pr.changed(changed)
 }
 
-// changed reports whether the slot has changed since it was in step. A change
-// of the very moment counts: it may have come after the compare began.
-func (pr *pair) changed(changed time.Duration) bool { return changed > 0 && changed >= pr.stepped }
+// changed reports whether the slot has changed since it was in step, or may
+// have.
+func (pr *pair) changed(changed time.Duration) bool {
+	return changed > 0 && changed >= pr.stepped-hindsight
+}
 
 func (p *plan) isDue(pr *pair, now, changed time.Duration) bool {
 	switch {
@@ -181,7 +226,7 @@ func (p *plan) isDue(pr *pair, now, changed time.Duration) bool {
 }
 
 // scan looks for what is due now.
-func (s *schedule) scan(now time.Duration, changed changes) {
+func (s *schedule) scan(now time.Duration, changes Changes) {
 	s.stale = false
 	for _, p := range s.plans {
 		p.due, p.open, p.more = p.due[:0], 0, false
@@ -192,27 +237,47 @@ func (s *schedule) scan(now time.Duration, changed changes) {
 			p.want = now
 		}
 		full := true
-		for i := range p.pairs {
-			pr := &p.pairs[(p.from+i)%len(p.pairs)]
-			at := changed(pr.slot)
-			if pr.dirty == never && pr.changed(at) {
-				pr.dirty = at
-			}
-			if !p.known(pr, at) || pr.stepped < p.want {
-				p.open++
-			}
-			full = full && pr.stepped >= p.want
-			if p.busy || !p.isDue(pr, now, at) {
+		for i := range p.blocks {
+			b := &p.blocks[(p.from+i)%len(p.blocks)]
+			if p.passOver(b, changes) {
 				continue
 			}
-			if p.more = len(p.due) == maxRoundSlots; !p.more {
-				p.due = append(p.due, pr.slot)
+			open, done := p.look(b, now, changes)
+			if p.open += open; open == 0 {
+				b.still = now
 			}
+			full = full && done
 		}
 		if full {
 			p.full = p.want
 		}
 	}
+}
+
+// look looks for what is due in a block. It returns how many of its pairs are
+// not known to be in step, and whether all have been since the plan's want.
+func (p *plan) look(b *block, now time.Duration, changes Changes) (open int, full bool) {
+	b.still, full = never, true
+	for i := range b.pairs {
+		pr := &b.pairs[i]
+		at := changes.Slot(pr.slot).Changed
+		if pr.dirty == never && pr.changed(at) {
+			pr.dirty = at
+		}
+		if !p.known(pr, at) || pr.stepped < p.want {
+			open++
+		}
+		full = full && pr.stepped >= p.want
+		if p.busy || !p.isDue(pr, now, at) {
+			continue
+		}
+		if len(p.due) == maxRoundSlots {
+			p.more = true
+			continue
+		}
+		p.due = append(p.due, pr.slot)
+	}
+	return open, full
 }
 
 // idle reports that nothing can become due unless a slot changes or this
@@ -244,13 +309,13 @@ func (s *schedule) next(now time.Duration) (round, bool) {
 	p := s.plans[name]
 	r := round{peer: name, slots: p.due, start: now}
 	p.busy, p.began, p.due = true, now, nil
-	p.from = p.index(r.slots[len(r.slots)-1]) + 1
+	_, p.from = p.find(r.slots[len(r.slots)-1])
 	return r, true
 }
 
 // stepped says that slots are in step with the round's peer as of its start.
 func (s *schedule) stepped(r round, slots []uint16) {
-	s.each(r, slots, func(pr *pair) {
+	s.each(r, slots, func(pr *pair, _ *block) {
 		pr.stepped, pr.tried, pr.dirty = max(pr.stepped, r.start), r.start, never
 	})
 }
@@ -258,19 +323,19 @@ func (s *schedule) stepped(r round, slots []uint16) {
 // unsure says that slots were compared, and whether they are in step is not
 // known: they are to be compared again.
 func (s *schedule) unsure(r round, slots []uint16) {
-	s.each(r, slots, func(pr *pair) {
-		pr.tried, pr.want = r.start, max(pr.want, r.start)
+	s.each(r, slots, func(pr *pair, b *block) {
+		pr.tried, pr.want, b.still = r.start, max(pr.want, r.start), never
 	})
 }
 
-func (s *schedule) each(r round, slots []uint16, do func(*pair)) {
+func (s *schedule) each(r round, slots []uint16, do func(*pair, *block)) {
 	p := s.plans[r.peer]
 	if p == nil {
 		return
 	}
 	for _, slot := range slots {
-		if pr := p.find(slot); pr != nil {
-			do(pr)
+		if pr, at := p.find(slot); pr != nil {
+			do(pr, &p.blocks[at])
 		}
 	}
 }
@@ -291,8 +356,8 @@ func (s *schedule) finish(now time.Duration, r round, err error) {
 	p.backoff = min(max(2*p.backoff, backoffMin), backoffMax)
 	p.hold = now + p.backoff
 	for _, slot := range r.slots {
-		if pr := p.find(slot); pr != nil && pr.tried < r.start {
-			p.from = p.index(slot)
+		if pr, at := p.find(slot); pr != nil && pr.tried < r.start {
+			p.from = at
 			break
 		}
 	}
@@ -310,16 +375,19 @@ func (s *schedule) fullSince(then time.Duration) bool {
 
 // unstepped returns how many pairs are not known to be in step, and for how
 // long the one that has been so for longest.
-func (s *schedule) unstepped(now time.Duration, changed changes) (n int, lag time.Duration) {
+func (s *schedule) unstepped(now time.Duration, changes Changes) (n int, lag time.Duration) {
 	for _, p := range s.plans {
-		for i := range p.pairs {
-			pr := &p.pairs[i]
-			at := changed(pr.slot)
-			if p.known(pr, at) {
+		for i := range p.blocks {
+			b := &p.blocks[i]
+			if p.passOver(b, changes) {
 				continue
 			}
-			n++
-			lag = max(lag, now-p.unknownSince(pr, at))
+			for k := range b.pairs {
+				pr := &b.pairs[k]
+				if at := changes.Slot(pr.slot).Changed; !p.known(pr, at) {
+					n, lag = n+1, max(lag, now-p.unknownSince(pr, at))
+				}
+			}
 		}
 	}
 	return n, lag

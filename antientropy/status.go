@@ -61,7 +61,7 @@ func (e *Exchange) Fill(s *Status) {
 	s.LastFull = map[string]time.Time{}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s.Unstepped, s.Lag = e.schedule.unstepped(now, e.changed)
+	s.Unstepped, s.Lag = e.schedule.unstepped(now, e.store)
 	for name, p := range e.schedule.plans {
 		if p.full != never {
 			s.LastFull[name] = wall.Add(p.full - now)

@@ -122,7 +122,7 @@ func (s *Strays) Run(ctx context.Context) error {
 		} else {
 			failures = 0
 		}
-		s.note(0, 0, err)
+		s.ended(err)
 		if sleep(ctx, wait) != nil {
 			return nil
 		}
@@ -130,11 +130,18 @@ func (s *Strays) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Strays) note(cells, bytes int, err error) {
+// returned counts what was given back.
+func (s *Strays) returned(cells, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.Cells += uint64(cells)
 	s.status.Bytes += uint64(bytes)
+}
+
+// ended notes how a round ended.
+func (s *Strays) ended(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.status.LastError = ""
 	if err != nil {
 		s.status.LastError = err.Error()
@@ -194,7 +201,7 @@ func (s *Strays) giveBack(ctx context.Context, v *gossip.View, slots ring.Range,
 			if err := s.by.hand(ctx, p, same); err != nil {
 				return err
 			}
-			s.note(len(p.cells), pageBytes(p.cells), nil)
+			s.returned(len(p.cells), pageBytes(p.cells))
 		}
 		if len(page.Next) == 0 {
 			return nil

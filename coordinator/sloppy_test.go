@@ -166,6 +166,27 @@ func TestLateOwnerIsCovered(t *testing.T) {
 	})
 }
 
+// Only those are hurried whom somebody waits for: not the owners of another
+// group of the batch, which has its W.
+func TestLateIsOnlyWhoIsWaitedFor(t *testing.T) {
+	bubble(t, 6, Options{}, func(r *rig) {
+		p := r.list("k")
+		n := r.nodes[p.Owners[0]]
+		r.setFate(only(p.Owners[1], replica.KindApply, fate{delay: 100 * time.Millisecond}))
+		one, all := put("k", "v"), put("{k}all", "v")
+		one.W, all.W = 1, 3
+		for _, w := range n.write(one, all) {
+			if w.Err != nil {
+				t.Fatal(w.Err)
+			}
+		}
+		time.Sleep(time.Second)
+		if s := n.Stats(); s.LateCovered != 1 || s.HintsSent != 1 {
+			t.Fatalf("%+v", s)
+		}
+	})
+}
+
 // Where W is reached, nobody is hurried: who then fails, or never answers, is
 // covered in the background.
 func TestFailureAfterTheAnswerIsCovered(t *testing.T) {

@@ -230,8 +230,20 @@ func TestSloppyRead(t *testing.T) {
 		if text(r.nodes[p.Owners[1]].holds("k")) != "v" {
 			t.Fatal("the owner that read it is not repaired")
 		}
+		r.downAll(p.Fallbacks...)
+		if v, err := r.nodes[p.Owners[1]].runW(1, Blind, "SET", "{k}alone", "v"); v != "OK" || err != nil {
+			t.Fatal(v, err)
+		}
+		time.Sleep(time.Second)
 		for _, f := range p.Fallbacks {
-			if r.nodes[f].holds("k") != nil {
+			r.setDown(f, false)
+		}
+		if c, err := r.nodes[p.Owners[1]].read("{k}alone", 3); text(c) != "v" || err != nil {
+			t.Fatal(text(c), err)
+		}
+		time.Sleep(time.Second)
+		for _, f := range p.Fallbacks {
+			if r.nodes[f].holds("k") != nil || r.nodes[f].holds("{k}alone") != nil {
 				t.Fatalf("%s was repaired: it owns nothing of the key", f)
 			}
 		}

@@ -127,6 +127,7 @@ type ApplyBatch struct {
 	Read time.Time
 	Done func(error)
 
+	sent  version.Timestamp // by a peer; 0: it comes from this node
 	owner *hintOwner
 	places
 }

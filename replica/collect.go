@@ -17,10 +17,16 @@ const ClockMargin = 10 * time.Second
 func (b *ApplyBatch) slot(n int) uint16 { return b.Cells[n].Key.Slot }
 
 func (b *ApplyBatch) run(g *group, n int) error {
-	if !b.Read.IsZero() && g.r.leaves.began.Add(g.uptime).Sub(b.Read) > OpLifetime {
+	if !b.Read.IsZero() && g.r.leaves.began.Add(g.uptime).Sub(b.Read) > OpLifetime || g.stale(b.sent) {
 		return ErrStale
 	}
 	return g.merge(b.owner, b.keys[n], &b.Cells[n])
+}
+
+// stale is Stale of what has waited until now, in queues that what asks about it
+// may have overtaken; 0: it was not sent.
+func (g *group) stale(sent version.Timestamp) bool {
+	return sent != 0 && max(g.now, g.r.clock.Last().Millis())-sent.Millis() > MaxMessageAge.Milliseconds()
 }
 
 func (b *ApplyBatch) end(err error) {

@@ -26,6 +26,16 @@
 // the owner is marked for a full compare, but for those that a write cannot do
 // without.
 //
+// # What is hashed
+//
+// For each slot there are sixteen leaf hashes over the replica's own cells
+// ([Replica.Leaves]), always those of what the store holds: a lane works out
+// what its batch makes of them, puts that into the same batch as a row of its
+// journal, and lets it be seen when the store has the batch. A checkpoint
+// writes them out and cuts the journals; a start reads both and no cell
+// (journal.go). [Replica.Scrub] makes sure, a slot at a time, that all of this
+// is so, and that the rows can be read.
+//
 // # How cells go
 //
 // [Replica.Drop] takes a cell that its owners have acknowledged, and only if it

@@ -51,7 +51,7 @@ var errLeaves = errors.New("bad leaves")
 type journal struct {
 	bytes  atomic.Int64  // journalled since the last checkpoint
 	due    chan struct{} // holds a token while a checkpoint is due
-	marked bool          // the mark is in the store; for who makes checkpoints
+	marked atomic.Bool   // the mark is in the store
 }
 
 // grow counts what a lane has journalled.
@@ -195,7 +195,7 @@ func (r *Replica) checkpoint() error {
 		}
 		return fmt.Errorf("keeping leaves: %w", err)
 	}
-	r.journal.marked = true
+	r.journal.marked.Store(true)
 	r.journal.bytes.Add(-journalled)
 	return nil
 }
@@ -204,13 +204,13 @@ func (r *Replica) checkpoint() error {
 // marked unsaved.
 func (r *Replica) saveLeaves() (slots []uint16, err error) {
 	b := r.store.NewBatch()
-	if !r.journal.marked {
+	if !r.journal.marked.Load() {
 		b.DeleteRange(storage.LeavesRows())
 	}
 	var row, value []byte
 	for i := range r.leaves.slots {
 		s := &r.leaves.slots[i]
-		if !s.unsaved.Load() && (r.journal.marked || s.cells.Load() == 0) {
+		if !s.unsaved.Load() && (r.journal.marked.Load() || s.cells.Load() == 0) {
 			continue
 		}
 		s.unsaved.Store(false) // first: what changes from now on is for the next
@@ -252,7 +252,7 @@ func settle(c storage.Commit, err error) error {
 // keepLeaves makes checkpoints when they are due, until ctx ends.
 func (r *Replica) keepLeaves(ctx context.Context) {
 	var retry <-chan time.Time
-	if !r.journal.marked {
+	if !r.journal.marked.Load() {
 		retry = time.After(checkpointRetry)
 	}
 	for {

@@ -105,7 +105,7 @@ func crashes(t *testing.T, mem *vfs.MemFS, every int, do func(fs vfs.FS), each f
 		}
 		return nil
 	})))
-	if t.Logf("%d crashes", len(left)); len(left) < 20 {
+	if len(left) < 15 {
 		t.Fatalf("%d crashes", len(left))
 	}
 	for at, fs := range left {
@@ -116,9 +116,9 @@ func crashes(t *testing.T, mem *vfs.MemFS, every int, do func(fs vfs.FS), each f
 // TestCrashWhileLeavesAreBuilt: the next start builds them, or has them.
 func TestCrashWhileLeavesAreBuilt(t *testing.T) {
 	mem := vfs.NewCrashableMem()
-	unkept(t, mem, 0, 1500)
+	unkept(t, mem, 0, 1000)
 	built := 0
-	crashes(t, mem, 2, func(fs vfs.FS) {
+	crashes(t, mem, 4, func(fs vfs.FS) {
 		startRig(t, storage.Options{FS: fs}, Options{}).close()
 	}, func(at int, left *vfs.MemFS) {
 		s, err := storage.Open(storage.Options{Dir: "data", FS: left})
@@ -141,7 +141,7 @@ func TestCrashWhileLeavesAreBuilt(t *testing.T) {
 // TestCrashInACheckpoint: at any moment of several under load.
 func TestCrashInACheckpoint(t *testing.T) {
 	mem := vfs.NewCrashableMem()
-	crashes(t, mem, 8, func(fs vfs.FS) {
+	crashes(t, mem, 16, func(fs vfs.FS) {
 		g := startRig(t, storage.Options{FS: fs, Durability: storage.Interval}, Options{Lanes: 2})
 		defer g.close()
 		for round := range 4 {

@@ -27,7 +27,13 @@ type leaves struct {
 	began time.Time // New
 	slots [storage.Slots]slotCounts
 	hash  [storage.Slots][LeavesPerSlot]atomic.Uint64 // apart: a write needs one of 16
+	// blocks are when any of blockSlots neighbouring slots last changed, as
+	// their changed is.
+	blocks [storage.Slots / blockSlots]atomic.Int64
 }
+
+// blockSlots: whoever looks for changed slots passes over so many at once.
+const blockSlots = 64
 
 type slotCounts struct {
 	cells   atomic.Uint32
@@ -131,6 +137,22 @@ func (r *Replica) SlotHash(slot uint16) uint64 {
 	return hashOf(sums[:])
 }
 
+// raise makes a at least v.
+func raise(a *atomic.Int64, v int64) {
+	for old := a.Load(); old < v && !a.CompareAndSwap(old, v); old = a.Load() {
+	}
+}
+
+// Changed returns a time, in Uptime, since which none of the slots first to
+// last has changed: a bound of what Slot says of each of them, for much less.
+func (r *Replica) Changed(first, last uint16) time.Duration {
+	latest := int64(0)
+	for at := int(first) / blockSlots; at <= int(last%storage.Slots)/blockSlots; at++ {
+		latest = max(latest, r.leaves.blocks[at].Load())
+	}
+	return time.Duration(latest)
+}
+
 // RangeHash returns the hash over the SlotHashes of slots first to last, both
 // included: 0 if all are empty.
 func (r *Replica) RangeHash(first, last uint16) uint64 {
@@ -168,6 +190,17 @@ type SlotState struct {
 func (r *Replica) Slot(slot uint16) SlotState {
 	s := &r.leaves.slots[slot%storage.Slots]
 	return SlotState{Cells: s.cells.Load(), Mortal: s.mortal.Load(), Changed: time.Duration(s.changed.Load())}
+}
+
+// Cells returns how many cells this replica holds as its own, and how many of
+// them time alone can make dead: tombstones and what expires.
+func (r *Replica) Cells() (cells, mortal int64) {
+	for i := range r.leaves.slots {
+		s := &r.leaves.slots[i]
+		cells += int64(s.cells.Load())
+		mortal += int64(s.mortal.Load())
+	}
+	return cells, mortal
 }
 
 // Uptime is the time since New, by a clock that only goes forward.
@@ -264,6 +297,7 @@ func (c *changes) publish() {
 			s.mortal.Store(n.mortal)
 		}
 		s.changed.Store(now)
+		raise(&c.leaves.blocks[n.slot/blockSlots], now)
 		if !s.unsaved.Load() {
 			s.unsaved.Store(true) // last: see checkpoint
 		}

@@ -12,7 +12,7 @@ import (
 // loadLeaves fills the leaves from the store: from their rows and the journals
 // or, where none are kept yet or they are damaged, from the cells.
 func (r *Replica) loadLeaves(ctx context.Context) error {
-	bad := r.readLeaves(ctx)
+	rows, bad := r.readLeaves(ctx)
 	if bad != nil && !errors.Is(bad, errLeaves) {
 		return bad
 	}
@@ -22,11 +22,16 @@ func (r *Replica) loadLeaves(ctx context.Context) error {
 	}
 	if bad = errors.Join(bad, err); bad != nil {
 		r.log.Info("the hashes of slots are built from their cells", "because", bad)
+		if rows > 0 || next > 0 { // what they said is void
+			for slot := range uint16(storage.Slots) {
+				r.leaves.set(slot, &leafSums{})
+			}
+		}
 		if err := r.buildLeaves(ctx); err != nil {
 			return err
 		}
 	}
-	r.journal.marked = bad == nil
+	r.journal.marked.Store(bad == nil)
 	for i, l := range r.lanes {
 		l.writer.lane, l.writer.next = uint16(i), next
 		l.writer.published.Store(next)
@@ -39,12 +44,12 @@ func (r *Replica) loadLeaves(ctx context.Context) error {
 	return nil
 }
 
-// readLeaves reads the rows of leaves. It answers errLeaves where they have to
-// be built.
-func (r *Replica) readLeaves(ctx context.Context) error {
+// readLeaves reads the rows of leaves, and says how many. It answers errLeaves
+// where they have to be built.
+func (r *Replica) readLeaves(ctx context.Context) (rows int, err error) {
 	from, to := storage.LeavesRows()
 	marked := false
-	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
 		slot, mark, err := storage.ParseLeavesRow(row)
 		switch {
 		case err != nil:
@@ -58,13 +63,14 @@ func (r *Replica) readLeaves(ctx context.Context) error {
 		sums, err := decodeSums(value)
 		if err == nil {
 			r.leaves.set(slot, &sums)
+			rows++
 		}
 		return true, err
 	})
 	if err == nil && !marked {
 		err = fmt.Errorf("%w: none are kept", errLeaves)
 	}
-	return err
+	return rows, err
 }
 
 // replayed says of every slot how new what was replayed of it is: 1 + the
@@ -118,12 +124,9 @@ func (r *Replica) replayEntry(seen *replayed, e leafEntry, seq uint64) {
 	}
 }
 
-// buildLeaves reads every cell. Rows that are damaged are as good as absent:
-// Scrub sees to them.
+// buildLeaves makes leaves that are empty from the cells. Rows that are damaged
+// are as good as absent: Scrub sees to them.
 func (r *Replica) buildLeaves(ctx context.Context) error {
-	for i := range r.leaves.slots {
-		r.leaves.set(uint16(i), &leafSums{})
-	}
 	from, to := rowRange(0, storage.Slots-1)
 	var sums leafSums
 	at, damaged := uint16(0), 0

@@ -183,6 +183,9 @@ func (r *Replica) get(o *hintOwner, k Key) (*version.Cell, error) {
 	return r.fetch(rowKey{row: o.appendRow(nil, &k), hash: key.hash}, ticket)
 }
 
+// Sync puts everything that has been acknowledged on disk, in every mode.
+func (r *Replica) Sync() error { return r.store.Probe() }
+
 // hit is get without the store; ok is false for what is not in the cache.
 func (r *Replica) hit(o *hintOwner, k Key) (cell *version.Cell, ok bool) {
 	var room [128]byte

@@ -70,7 +70,7 @@ func (g *rig) halt() {
 	g.stop()
 	g.done.Wait()
 	g.cache.check(g.t)
-	g.checkLeaves()
+	g.compareLeaves(false)
 }
 
 func (g *rig) close() {

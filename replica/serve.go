@@ -68,6 +68,8 @@ func (r *Replica) fail(a answerer, err error) {
 		code = CodeOverloaded
 	case errors.Is(err, ErrHintsFull):
 		code = CodeHintsFull
+	case errors.Is(err, ErrStale):
+		code = CodeStale
 	case errors.Is(err, ErrClosed), errors.Is(err, storage.ErrClosed), errors.Is(err, context.Canceled):
 		code = CodeClosed
 	}
@@ -95,7 +97,7 @@ func (r *Replica) serveApply(kind uint8, body []byte, sent version.Timestamp, a 
 		return
 	}
 	var err error
-	b := &ApplyBatch{Done: r.answer(a)}
+	b := &ApplyBatch{sent: sent, Done: r.answer(a)}
 	if kind == KindHint {
 		b.For, b.Must, b.Cells, err = DecodeHint(body)
 	} else {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-
-	"github.com/dynaring/dynaring/storage"
 )
 
 func (r *Replica) serveInspect(body []byte, a answerer) {
@@ -54,13 +52,9 @@ type probes struct {
 	syncing bool // a worker will come for those who wait
 }
 
-// serveProbe answers when the disk has synced something, or, where writes do
-// not wait for it either, when a lane comes to it.
+// serveProbe answers when the disk has synced all that was acknowledged before,
+// in every mode: what is dropped elsewhere because it is here has to stay here.
 func (r *Replica) serveProbe(a answerer) {
-	if r.durability == storage.Interval {
-		r.push(0, work{task: probe(r.answer(a))})
-		return
-	}
 	switch queued, first := r.probes.add(a); {
 	case !queued:
 		r.fail(a, errOverloaded)
@@ -101,12 +95,3 @@ func (r *Replica) answerProbes(sync func() error) {
 		}
 	}
 }
-
-// probe is a task of no operations.
-type probe func(error)
-
-func (probe) slot(int) uint16 { return 0 }
-
-func (probe) run(*group, int) error { return nil }
-
-func (p probe) end(err error) { p(err) }

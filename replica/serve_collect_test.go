@@ -48,8 +48,8 @@ func TestStale(t *testing.T) {
 	})
 }
 
-// TestProbe: the answer comes when the disk has synced, and takes one worker
-// however many ask; where nobody waits for syncs the probe does not either.
+// TestProbe: the answer comes when the disk has synced, in every mode, and takes
+// one worker however many ask.
 func TestProbe(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode storage.Durability) {
 		synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestProbe(t *testing.T) {
 			for _, a := range asked {
 				answered += len(a.ch)
 			}
-			if want := map[storage.Durability]int{storage.Interval: len(asked)}[mode]; answered != want {
+			if answered > 0 {
 				t.Errorf("%d of %d answered while the disk hangs", answered, len(asked))
 			}
 			if r := g.ask(KindRead, AppendRead(nil, []Ask{{Key: keyOf(1)}}, false)); r.err != "" {

@@ -44,3 +44,27 @@ func TestOldReadsAreRefused(t *testing.T) {
 		resume()
 	})
 }
+
+// So are those that a peer sent in time, and that then waited for long: what is
+// asked about them meanwhile may be answered before them.
+func TestOldMessagesAreRefusedWhenTheirTurnComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startRig(t, storage.Options{}, Options{})
+		defer func() { g.close() }()
+		other := newForeign(7, 10)
+		other.put(t, "v")
+		for i, queued := range []time.Duration{MaxMessageAge, MaxMessageAge + time.Millisecond} {
+			resume, a := g.pause(Options{}), newAnswers()
+			g.serve(KindApply, AppendApply(nil, []KeyedCell{{keyOf(i), other.cell}}), g.clock.Now(), a)
+			time.Sleep(queued)
+			resume()
+			want := queued <= MaxMessageAge
+			if r := <-a.ch; (r.err == "") != want || !want && r.code != CodeStale {
+				t.Errorf("queued for %v: %+v", queued, r)
+			}
+			if stored := g.get(keyOf(i)) != nil; stored != want {
+				t.Errorf("queued for %v: stored %v", queued, stored)
+			}
+		}
+	})
+}

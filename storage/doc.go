@@ -1,6 +1,6 @@
 // Package storage keeps a node's rows on disk: cells, its own and those that it
-// keeps for others, slot floors and a few named settings, in one Pebble database
-// under one data directory.
+// keeps for others, what is kept of them by slot, slot floors and a few named
+// settings, in one Pebble database under one data directory.
 //
 // It knows rows, batches and what a crash may take; it never looks into a cell.
 // It promises, in this order:

@@ -39,3 +39,9 @@ if [ ! -e $js/node_modules/.package-lock.json ] || [ $js/package-lock.json -nt $
   npm ci --prefix $js --no-audit --no-fund --loglevel=error
   touch $js/node_modules/.package-lock.json
 fi
+
+# Not to be installed: without them the tests with nodes in network namespaces
+# are skipped.
+if [ "$(id -u)" != 0 ] || [ ! -e /dev/net/tun ]; then
+  echo "Tests in network namespaces will be SKIPPED: they take root and /dev/net/tun." >&2
+fi

@@ -35,7 +35,7 @@ func startLocal(t *testing.T, args ...string) localCluster {
 
 // node returns a node of the cluster as a server that can be talked to.
 func (l localCluster) node(t *testing.T, i int) *server {
-	return &server{t: t, name: fmt.Sprintf("n%d", i), port: l.port + i - 1}
+	return &server{t: t, name: fmt.Sprintf("n%d", i), host: "127.0.0.1", port: l.port + i - 1}
 }
 
 // pids returns the processes that were started by the parent.

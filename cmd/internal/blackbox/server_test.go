@@ -18,16 +18,22 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/dynaring/dynaring/cmd/internal/netlab"
 )
 
 // server is one dynaring process, and what it takes to start it again.
 type server struct {
 	t    *testing.T
 	name string
+	host string // its IP address
 	port int
 	args []string
 	dir  string // holds its data and its log
 	pass string // that its client gives
+
+	on   *netlab.Host // where it runs; nil: on this machine
+	from *netlab.Host // where its clients are; nil: on this machine
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has ended
@@ -37,17 +43,23 @@ type server struct {
 // newServer describes a node on a port; start runs it.
 func newServer(t *testing.T, name string, port int, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, name: name, port: port, dir: t.TempDir()}
-	s.args = append([]string{
-		"serve", "--name", name, "--addr", s.addr(), "--data-dir", filepath.Join(s.dir, "data"),
-	}, args...)
-	t.Cleanup(s.cleanup)
+	s := &server{t: t, name: name, host: "127.0.0.1", port: port, dir: t.TempDir()}
+	s.describe(args)
 	return s
 }
 
-func (s *server) addr() string        { return "127.0.0.1:" + strconv.Itoa(s.port) }
-func (s *server) clusterAddr() string { return "127.0.0.1:" + strconv.Itoa(s.port+3000) }
-func (s *server) gossipAddr() string  { return "127.0.0.1:" + strconv.Itoa(s.port+1000) }
+// describe says what the process is started with.
+func (s *server) describe(args []string) {
+	s.args = append([]string{
+		"serve", "--name", s.name, "--addr", s.addr(), "--data-dir", s.dataDir(),
+	}, args...)
+	s.t.Cleanup(s.cleanup)
+}
+
+func (s *server) addr() string        { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
+func (s *server) clusterAddr() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port+3000)) }
+func (s *server) gossipAddr() string  { return net.JoinHostPort(s.host, strconv.Itoa(s.port+1000)) }
+func (s *server) dataDir() string     { return filepath.Join(s.dir, "data") }
 func (s *server) logPath() string     { return filepath.Join(s.dir, "log") }
 
 // start runs the process. It does not wait for it to serve.
@@ -62,15 +74,28 @@ func (s *server) start() {
 	cmd.Dir = s.dir
 	cmd.Env = append(withoutSettings(os.Environ()), "GORACE=halt_on_error=1")
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	exited := make(chan struct{})
-	s.cmd, s.exited = cmd, exited
+	started, exited := make(chan error, 1), make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // its outcome is in cmd.ProcessState
+		_ = s.run(cmd, func(err error) { started <- err }) // its outcome is in cmd.ProcessState
 		close(exited)
 	}()
+	if err := <-started; err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd, s.exited = cmd, exited
+}
+
+// run runs the command to its end, and tells what became of its start.
+func (s *server) run(cmd *exec.Cmd, started func(error)) error {
+	if s.on != nil {
+		return s.on.Run(cmd, started)
+	}
+	err := cmd.Start()
+	started(err)
+	if err != nil {
+		return err
+	}
+	return cmd.Wait()
 }
 
 // withoutSettings drops what would configure a node from an environment.
@@ -126,10 +151,20 @@ func (s *server) alive() bool {
 // rdb returns a client of the node's plain view.
 func (s *server) rdb() *redis.Client {
 	if s.client == nil {
-		s.client = redis.NewClient(&redis.Options{Addr: s.addr(), Password: s.pass, MaxRetries: -1, DialerRetries: 1})
+		s.client = redis.NewClient(s.options())
 		s.t.Cleanup(func() { s.client.Close() })
 	}
 	return s.client
+}
+
+// options are those of a client that asks once, from where the node's clients
+// are.
+func (s *server) options() *redis.Options {
+	o := &redis.Options{Addr: s.addr(), Password: s.pass, MaxRetries: -1, DialerRetries: 1}
+	if s.from != nil {
+		o.Dialer = s.from.DialContext
+	}
+	return o
 }
 
 // do runs one command, and fails the test if it fails.

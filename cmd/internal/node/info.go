@@ -76,6 +76,7 @@ func (c cluster) Info() []resp.Section {
 	field := func(name string, value any) resp.Field { return resp.Field{Name: name, Value: fmt.Sprint(value)} }
 	stats, p := n.coordinator.Stats(), n.background.takeover.Progress()
 	st := n.status()
+	cells, mortal := n.replica.Cells()
 	s := resp.Section{Name: "Dynaring", Fields: []resp.Field{
 		field("dynaring_node", n.cfg.Name),
 		field("dynaring_actor", n.store.Actor()),
@@ -86,8 +87,14 @@ func (c cluster) Info() []resp.Section {
 		field("dynaring_read_repairs", stats.RepairsDone),
 		field("dynaring_noquorum", stats.NoQuorum),
 		field("dynaring_uncertain", stats.Uncertain),
+		field("dynaring_hints_sent", stats.HintsSent),
+		field("dynaring_stand_ins", stats.StandIns),
+		field("dynaring_passed_over", stats.PassedOver),
 		field("dynaring_takeover_slots", p.Slots-p.Pulled),
 		field("dynaring_takeover_cells", p.Cells),
+		field("dynaring_cells", cells),
+		field("dynaring_mortal_cells", mortal),
+		field("dynaring_disk_bytes", n.store.Metrics().DiskBytes),
 	}}
 	if v.Ring != nil {
 		cfg := v.Ring.Config()
@@ -118,6 +125,7 @@ func settling(s *antientropy.Status) []resp.Field {
 		field("hints_full_for", strings.Join(full, ",")),
 		field("handoff_delivered", s.Handoff.Cells),
 		field("handoff_delivered_bytes", s.Handoff.Bytes),
+		field("handoff_last_error", lastError(s)),
 		field("strays", s.Strays),
 		field("strays_returned", s.Returned.Cells),
 		field("unstepped", s.Unstepped),
@@ -139,4 +147,20 @@ func settling(s *antientropy.Status) []resp.Field {
 		}
 	}
 	return out
+}
+
+// lastError returns why hints that are kept still could not be handed over the
+// last time that it was tried; "" if nothing is kept, or it was not tried.
+func lastError(s *antientropy.Status) string {
+	var last antientropy.HandedOver
+	name := ""
+	for _, h := range s.Hints {
+		if o := s.Handoff.Owners[h.Owner]; h.Cells > 0 && o.LastErrorAt.After(last.LastErrorAt) {
+			last, name = o, h.Owner
+		}
+	}
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("for %s, %s: %s", name, last.LastErrorAt.UTC().Format(time.RFC3339), last.LastError)
 }

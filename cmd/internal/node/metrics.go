@@ -12,6 +12,12 @@ func (m *metrics) collectSettling(out chan<- prometheus.Metric, send func(kind p
 	counter := func(name, help string, v uint64) { send(prometheus.CounterValue, name, help, float64(v)) }
 	gauge := func(name, help string, v float64) { send(prometheus.GaugeValue, name, help, v) }
 	s := m.node.status()
+	cells, mortal := m.node.replica.Cells()
+	gauge("cells", "Cells that this node holds as its own, tombstones included.", float64(cells))
+	gauge("mortal_cells", "Those of them that are tombstones or expire.", float64(mortal))
+	disk := m.node.store.Metrics()
+	gauge("disk_bytes", "What the data directory takes on disk, logs included.", float64(disk.DiskBytes))
+	gauge("disk_free_bytes", "What is free on its file system.", float64(disk.FreeBytes))
 	gauge("takeover_slots", "Slots that this node is coming to own and does not hold yet.", float64(s.Coming-s.Pulled))
 	gauge("unstepped", "Pairs of a slot and another owner not known to be in step since its last change.", float64(s.Unstepped))
 	gauge("unstepped_seconds", "For how long the oldest of those pairs has been so.", s.Lag.Seconds())
