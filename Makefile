@@ -44,6 +44,7 @@ layers: ## Check that arrows between packages point down
 .PHONY: suite
 suite: ## The whole suite under -race; real processes last, on their own
 	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
+	go test -timeout 10m ./cmd/internal/sim # what would take too long under -race
 	go test -race -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: race

@@ -19,9 +19,9 @@ var (
 	simLog  = flag.String("sim.log", "", "file for the nodes' log and the history of the last run")
 )
 
-// fixedSeeds are run every time: between them they see everything that Draw
-// can draw, and those that once found something.
-var fixedSeeds = []uint64{2, 3, 9, 10, 17, 19, 24, 25, 33, 39, 47, 53, 59}
+// fixedSeeds are run every time: between them they see most of what Draw can
+// draw. Under -race it is the first ones, and those that are new.
+var fixedSeeds = []uint64{2, 59, 3, 9, 10, 17, 19, 24, 25, 33, 39, 47, 53}
 
 // hang is how long a run may take in real time: a bubble in which somebody
 // waits with a lock held stands still for ever.
@@ -39,6 +39,9 @@ func watch(what string) (stop func() bool) {
 // TestRandom runs random faults under a random load and checks the laws.
 func TestRandom(t *testing.T) {
 	seeds := fixedSeeds
+	if raceEnabled {
+		seeds = seeds[:2]
+	}
 	if *simSeed != 0 {
 		seeds = nil
 		for i := range *simRuns {

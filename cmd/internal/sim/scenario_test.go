@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,9 @@ import (
 //	    load were told
 func TestScenario(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenario", func(t *testing.T, path string) {
+		if raceEnabled && slices.Contains(long, filepath.Base(path)) {
+			t.Skip("it would take minutes under -race, and is run without")
+		}
 		defer watch(path)()
 		cryptotest.SetGlobalRandom(t, 1)
 		synctest.Test(t, func(t *testing.T) {
@@ -64,6 +68,11 @@ func TestScenario(t *testing.T) {
 			datadriven.RunTest(t, path, s.run)
 		})
 	})
+}
+
+// long are scenarios in which background work goes on for a long time.
+var long = []string{
+	"collect", "fifty", "frozen", "heldup", "late", "longcut", "minority", "oldhint", "refill", "restore",
 }
 
 type scenario struct {
