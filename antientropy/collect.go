@@ -241,11 +241,7 @@ func (c *Collect) finish(ctx context.Context, v *gossip.View) error {
 
 // refuse notes what was refused, to be looked at again after a while.
 func (c *Collect) refuse(cert certificate, cells []candidate) {
-	for i := range cells {
-		if cert.verdicts[i] == refused {
-			c.finder.again(cells[i].Key.Slot)
-		}
-	}
+	c.finder.lost(cert.pick(cells, refused))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.status.Refused += uint64(cert.refused)

@@ -54,8 +54,12 @@ func (f *finder) again(slot uint16) {
 
 // lost has those slots looked at again whose candidates came to nothing.
 func (f *finder) lost(cells []candidate) {
+	last := -1
 	for i := range cells {
-		f.again(cells[i].Key.Slot)
+		if slot := int(cells[i].Key.Slot); slot != last { // they are in order
+			f.again(uint16(slot))
+			last = slot
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func startCollect(t *testing.T, nodes int, test func(t *testing.T, o *owners, by
 		defer o.close()
 		by := map[string]*Collect{}
 		for _, m := range o.nodes {
-			c := NewCollect(CollectOptions{Self: m.name, Clock: m.clock}, m, m.peers, o)
+			c := NewCollect(CollectOptions{Self: m.name, Clock: m.clock}, m.Replica, m.peers, o)
 			by[m.name] = c
 			defer background(c.Run)()
 		}
@@ -139,7 +139,7 @@ func TestCollectionWaitsForEveryMember(t *testing.T) {
 			t.Errorf("held up by %q", why)
 		}
 		o.node("n4").start()
-		by["n4"] = NewCollect(CollectOptions{Self: "n4", Clock: o.node("n4").clock}, o.node("n4"), o.node("n4").peers, o)
+		by["n4"] = NewCollect(CollectOptions{Self: "n4", Clock: o.node("n4").clock}, o.node("n4").Replica, o.node("n4").peers, o)
 		defer background(by["n4"].Run)()
 		time.Sleep(collectAfter - time.Second)
 		if collected(by) > 0 {

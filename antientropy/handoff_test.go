@@ -118,7 +118,7 @@ func startHandoff(t *testing.T, test func(t *testing.T, o *owners, keeper *owner
 		o.node("n1").halt()
 		time.Sleep(time.Second)
 		net := &tap{Peers: keeper.peers}
-		h := NewHandoff(HandoffOptions{Self: keeper.name, Probe: true}, keeper, net, o)
+		h := NewHandoff(HandoffOptions{Self: keeper.name, Probe: true}, keeper.Replica, net, o)
 		defer background(h.Run)()
 		test(t, o, keeper, keys, net, h)
 	})
@@ -235,7 +235,7 @@ func TestHintsOutliveTheirKeeper(t *testing.T) {
 		o.node("n1").start()
 		time.Sleep(time.Second)
 		keeper.start()
-		h := NewHandoff(HandoffOptions{Self: keeper.name}, keeper, keeper.peers, o)
+		h := NewHandoff(HandoffOptions{Self: keeper.name}, keeper.Replica, keeper.peers, o)
 		defer background(h.Run)()
 		time.Sleep(3 * time.Second)
 		if keeper.kept() > 0 || !o.node("n1").has(keys[0], cell) {

@@ -24,7 +24,7 @@ func startStrays(t *testing.T, test func(t *testing.T, o *owners, holder *owner,
 		}
 		time.Sleep(time.Second) // they find each other
 		net := &tap{Peers: holder.peers}
-		s := NewStrays(StraysOptions{Self: holder.name, Settle: time.Second}, holder, net, o)
+		s := NewStrays(StraysOptions{Self: holder.name, Settle: time.Second}, holder.Replica, net, o)
 		defer background(s.Run)()
 		time.Sleep(2 * time.Second) // the ring has been the same for long enough
 		test(t, o, holder, cells, net, s)
@@ -138,7 +138,7 @@ func TestStraysWaitForTheRing(t *testing.T) {
 // A node that is not in the ring cannot tell what is not its own.
 func TestStraysOfNoMemberStay(t *testing.T) {
 	startStrays(t, func(t *testing.T, o *owners, holder *owner, cells []replica.KeyedCell, net *tap, _ *Strays) {
-		s := NewStrays(StraysOptions{Self: "stranger"}, o.node("n1"), o.node("n1").peers, o)
+		s := NewStrays(StraysOptions{Self: "stranger"}, o.node("n1").Replica, o.node("n1").peers, o)
 		defer background(s.Run)()
 		time.Sleep(time.Second)
 		mine := cells[0]

@@ -125,6 +125,7 @@ func settling(s *antientropy.Status) []resp.Field {
 		field("hints_full_for", strings.Join(full, ",")),
 		field("handoff_delivered", s.Handoff.Cells),
 		field("handoff_delivered_bytes", s.Handoff.Bytes),
+		field("handoff_last_error", lastError(s)),
 		field("strays", s.Strays),
 		field("strays_returned", s.Returned.Cells),
 		field("unstepped", s.Unstepped),
@@ -146,4 +147,20 @@ func settling(s *antientropy.Status) []resp.Field {
 		}
 	}
 	return out
+}
+
+// lastError returns why hints that are kept still could not be handed over the
+// last time that it was tried; "" if nothing is kept, or it was not tried.
+func lastError(s *antientropy.Status) string {
+	var last antientropy.HandedOver
+	name := ""
+	for _, h := range s.Hints {
+		if o := s.Handoff.Owners[h.Owner]; h.Cells > 0 && o.LastErrorAt.After(last.LastErrorAt) {
+			last, name = o, h.Owner
+		}
+	}
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("for %s, %s: %s", name, last.LastErrorAt.UTC().Format(time.RFC3339), last.LastError)
 }

@@ -142,7 +142,7 @@ var faults = map[string]fault{
 			if err != nil {
 				return err
 			}
-			d.SetSyncDelay(slow/2, slow)
+			d.SetSyncDelay(slow, slow)
 		default:
 			return fmt.Errorf("a disk cannot be %q", args[1])
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dynaring/dynaring/cmd/internal/node"
+	"github.com/dynaring/dynaring/storage/version"
 )
 
 // Result is what a run found.
@@ -34,6 +35,7 @@ func (r Run) Do(log *Log) (res Result, err error) {
 		return res, err
 	}
 	h := NewHistory()
+	r.Load.Known = make(map[string]map[string][]version.Context)
 	var settled []time.Duration
 	for round := range r.Rounds {
 		steps, err := r.disturb(c, h, round)
@@ -91,7 +93,7 @@ func (r Run) disturb(c *Cluster, h *History, round int) (done []Step, err error)
 	ctx, cancel := context.WithTimeout(context.Background(), r.Length)
 	defer cancel()
 	load := r.Load
-	load.Round = round
+	load.Round, load.Wanes = round, round < r.Rounds-1
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -111,7 +112,7 @@ func showCell(r *ring.Ring, cell *version.Cell) string {
 			value = "deleted"
 		}
 		words = append(words, value+" "+version.FormatClock(v.Clock(), func(a version.Actor) string {
-			name := names[a.ID]
+			name := cmp.Or(names[a.ID], "gone")
 			if a.Inc > 0 {
 				name += fmt.Sprintf("/%d", a.Inc)
 			}

@@ -25,6 +25,10 @@ type Workload struct {
 	// Fresh: every key is used for a while only, and mostly deleted in the end.
 	Fresh bool
 	Round int // of several runs on one history: values differ
+	// Wanes: towards the end of the run, everything is mostly deleted. Known is
+	// what clients remember of keys from one run to the next.
+	Wanes bool
+	Known map[string]map[string][]version.Context
 	// Blind: one command at a time, at the nodes' own R and W, and none that
 	// has to read before it writes.
 	Blind bool
@@ -52,12 +56,19 @@ func (w Workload) Run(ctx context.Context, c *Cluster, h *History) {
 	var clients sync.WaitGroup
 	for i := range w.Clients {
 		name := fmt.Sprintf("c%d", i+1)
+		known := w.Known[name]
+		if known == nil {
+			known = make(map[string][]version.Context)
+		}
+		if w.Known != nil {
+			w.Known[name] = known
+		}
 		k := &worker{
 			Workload: w, cluster: c, number: i,
 			session:  NewSession(c.Net.Host(name, fmt.Sprintf("127.0.1.%d", i+1)), h, w.R, w.W),
 			rng:      rand.New(rand.NewPCG(w.Seed, uint64(w.Round)<<32+uint64(i))),
 			written:  w.Round * maxWritten,
-			contexts: make(map[string][]version.Context),
+			contexts: known,
 		}
 		clients.Go(func() { k.run(ctx) })
 	}
@@ -71,6 +82,8 @@ const maxWritten = 100000
 type worker struct {
 	Workload
 	ending   bool // the key that is drawn is at the end of its time
+	began    time.Time
+	until    time.Time // the run's end
 	cluster  *Cluster
 	session  *Session
 	rng      *rand.Rand
@@ -81,6 +94,8 @@ type worker struct {
 
 func (k *worker) run(ctx context.Context) {
 	defer k.session.Close()
+	k.began = time.Now()
+	k.until, _ = ctx.Deadline()
 	k.move()
 	for {
 		select {
@@ -125,6 +140,7 @@ func (k *worker) remember(o *Op) {
 // draw makes up the next operation.
 func (k *worker) draw() *Op {
 	key := fmt.Sprint(1 + k.rng.IntN(k.Keys))
+	k.ending = k.Wanes && time.Until(k.until) < k.until.Sub(k.began)*endPercent/100
 	if k.Fresh {
 		key += "." + k.generation()
 	}
@@ -162,7 +178,7 @@ func (k *worker) blind(key string) *Op {
 func (k *worker) generation() string {
 	now, life := k.session.history.Since(), lifetime*k.MaxThink
 	n := now / life
-	k.ending = now%life >= life*(100-endPercent)/100
+	k.ending = k.ending || now%life >= life*(100-endPercent)/100
 	if n > 0 && k.chance(chanceLater) {
 		n, k.ending = n-1, true
 	}
