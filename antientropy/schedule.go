@@ -1,11 +1,6 @@
 package antientropy
 
-import (
-	"slices"
-	"time"
-
-	"github.com/dynaring/dynaring/replica"
-)
+import "time"
 
 // When slots are compared.
 const (
