@@ -1,6 +1,10 @@
 package antientropy
 
-import "time"
+import (
+	"time"
+
+	"github.com/dynaring/dynaring/replica"
+)
 
 // When slots are compared.
 const (
