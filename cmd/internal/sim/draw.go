@@ -37,8 +37,8 @@ func Draw(seed uint64) Run {
 	oneIn := func(n int) bool { return rng.IntN(n) == 0 }
 	r := Run{Seed: seed, N: 3, R: 2, W: 2, Durability: "always", Rounds: 1, Calm: oneIn(16)}
 	r.Load = Workload{Seed: seed, Clients: 3 + rng.IntN(5), Keys: 1 + rng.IntN(4), Fresh: oneIn(3)}
-	r.size(rng)
 	r.Chaos = Chaos{Disks: oneIn(4), Held: oneIn(3)}
+	r.size(rng)
 	if oneIn(4) {
 		r.Chaos.Skews = 10 * time.Second
 		if oneIn(2) {
@@ -90,6 +90,10 @@ func (r *Run) size(rng *rand.Rand) {
 		r.Rounds, r.Pause = 2+rng.IntN(2), time.Minute
 	case draw < 46:
 		r.Linger = collectionLimit
+	case draw < 60: // keys that are deleted, and collected while others are away
+		r.Nodes, r.Length, r.Pace = 3+rng.IntN(3), 8*time.Minute, grave
+		r.Load.MinThink, r.Load.MaxThink = 50*time.Millisecond, time.Second
+		r.Load.Fresh, r.Chaos.Held = true, true
 	}
 }
 

@@ -37,18 +37,18 @@ func (n *Network) releaseLocked(of func(*Conn) bool) {
 			c.in.held = false
 		}
 	}
-	n.resumeLocked()
+	n.resumeLocked(false)
 }
 
 // resumeLocked lets the ends go that were closed by somebody who stood still:
-// half of them at once, the others once they have had the time to find what
-// waits for them.
-func (n *Network) resumeLocked() {
+// once they have had the time to find what waits for them, or, if they race for
+// it, half of them at once.
+func (n *Network) resumeLocked(race bool) {
 	for c := range n.mu.conns {
 		if !c.closing || c.closed || c.suspendedLocked() {
 			continue
 		}
-		if c.in.rng.IntN(2) == 0 {
+		if race && c.in.rng.IntN(2) == 0 {
 			c.closeLocked()
 			continue
 		}

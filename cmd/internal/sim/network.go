@@ -181,7 +181,7 @@ func (n *Network) Freeze(host string) { n.update(func() { n.mu.frozen[host] = tr
 func (n *Network) Thaw(host string) {
 	n.update(func() {
 		delete(n.mu.frozen, host)
-		n.resumeLocked()
+		n.resumeLocked(true)
 		for _, ip := range sortedKeys(n.mu.hosts) {
 			if h := n.mu.hosts[ip]; h.name == host {
 				h.thawLocked()

@@ -27,6 +27,8 @@ var (
 	dense = Pace{100 * time.Millisecond, 2500 * time.Millisecond, 50 * time.Millisecond, 6 * time.Second}
 	// loose: there is time to find out, and to go on with what is left.
 	loose = Pace{2 * time.Second, 30 * time.Second, time.Second, 40 * time.Second}
+	// grave: what is deleted is collected while it lasts.
+	grave = Pace{5 * time.Second, 45 * time.Second, 2 * time.Second, 80 * time.Second}
 	// sparse: outages of up to an hour.
 	sparse = Pace{time.Minute, 15 * time.Minute, time.Second, time.Hour}
 )
@@ -173,22 +175,29 @@ func (p *planner) crash() string {
 }
 
 func (p *planner) drawChaos() {
-	switch draw := p.rng.IntN(3); {
-	case draw == 0 && p.chaos.Skews > 0:
-		jump := between(p.rng, -p.chaos.Skews, p.chaos.Skews).Round(time.Millisecond)
-		p.do(fmt.Sprintf("skew %s %v", p.pick(p.nodes), jump), "")
-	case draw == 1 && p.chaos.Held:
-		a, b := p.pair()
-		p.do("hold "+a+" "+b, "release "+a+" "+b)
-	case draw == 2 && p.chaos.Disks:
-		switch p.rng.IntN(3) {
-		case 0:
-			p.node("disk %s room", "disk %s full")
-		case 1:
-			p.node("disk %s slow 0s", fmt.Sprintf("disk %%s slow %v", time.Duration(1+p.rng.IntN(3000))*time.Millisecond))
-		default:
-			p.breakDisk()
-		}
+	var can []func()
+	if p.chaos.Skews > 0 {
+		can = append(can, func() {
+			jump := between(p.rng, -p.chaos.Skews, p.chaos.Skews).Round(time.Millisecond)
+			p.do(fmt.Sprintf("skew %s %v", p.pick(p.nodes), jump), "")
+		})
+	}
+	if p.chaos.Held {
+		can = append(can, func() {
+			a, b := p.pair() // it is in nobody's way, and may last
+			p.step(p.at, "hold "+a+" "+b)
+			p.step(p.at+between(p.rng, p.MinFault, 3*p.MaxFault), "release "+a+" "+b)
+		})
+	}
+	if p.chaos.Disks {
+		can = append(can, p.breakDisk,
+			func() { p.node("disk %s room", "disk %s full") },
+			func() {
+				p.node("disk %s slow 0s", fmt.Sprintf("disk %%s slow %v", time.Duration(1+p.rng.IntN(3000))*time.Millisecond))
+			})
+	}
+	if len(can) > 0 {
+		can[p.rng.IntN(len(can))]()
 	}
 }
 
