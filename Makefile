@@ -73,9 +73,10 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: bench
-bench: deps build ## Compare with redis-server and with redcon answering from nothing
+bench: deps build ## Compare with redis-server and redcon; what refilling a node and finding a difference cost
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS)
 	go run ./cmd/internal/bench -binary bin/dynaring -rounds $(ROUNDS) -refill
+	go test ./antientropy -run '^$$' -bench Million
 
 .PHONY: versions
 versions: ## How many versions reads see while nodes fail, for VERSIONTIME (10m)
