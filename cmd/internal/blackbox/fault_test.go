@@ -32,7 +32,7 @@ func (l *load) judge(p period, nodes []string) []op {
 	l.t.Logf("%s: %d of %d requests to %v: p50 %v, p99 %v, p99.9 %v, longest %v; %s", p.name, len(ops), len(all), nodes,
 		percentile(ops, 500), percentile(ops, 990), p999, percentile(ops, 1000), tally(ops))
 	if len(ops) < len(all)/2 {
-		l.t.Logf("%s: NOT JUDGED: the machine stood still in most requests, it is too busy to tell", p.name)
+		l.t.Logf("%s: NOT JUDGED: the machine or its disk stood still in most requests: it is too busy to tell", p.name)
 		return nil
 	}
 	if p999 > bound+slack {

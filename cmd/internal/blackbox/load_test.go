@@ -49,7 +49,13 @@ func startWork(t *testing.T, c *labCluster, longest time.Duration, request func(
 	l := &load{t: t, c: c, h: newHistory(), request: request}
 	ctx, stop := context.WithTimeout(context.Background(), longest)
 	l.stop = stop
-	l.done.Go(func() { l.stalls.run(ctx, l.h.since) })
+	folder := t.TempDir()
+	l.done.Go(func() { l.stalls.timers(ctx, l.h.since) })
+	l.done.Go(func() {
+		if err := l.stalls.disk(ctx, folder, l.h.since); err != nil {
+			t.Errorf("watching the disk: %v", err)
+		}
+	})
 	for i := range loadWorkers {
 		w := &worker{load: l, number: i, at: i % len(c.nodes), rng: rand.New(rand.NewPCG(1, uint64(i)))}
 		for _, s := range c.nodes {

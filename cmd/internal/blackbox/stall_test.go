@@ -2,6 +2,7 @@ package blackbox
 
 import (
 	"context"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -14,34 +15,57 @@ const (
 	watchEvery = 10 * time.Millisecond
 	// longStall is how late a timer of the test may be.
 	longStall = 40 * time.Millisecond
+	syncEvery = 50 * time.Millisecond
+	// longSync is how long the disk may take for a byte.
+	longSync = 150 * time.Millisecond
 	// aftermath is how long a stall is felt.
 	aftermath = 300 * time.Millisecond
 )
 
-// stallWatch notes when the machine stood still.
+// stallWatch notes when the machine, or its disk, stood still.
 type stallWatch struct {
 	mu    sync.Mutex
 	found []period
 }
 
-// run watches until ctx ends; since counts the time of the history.
-func (w *stallWatch) run(ctx context.Context, since func() time.Duration) {
-	for last := since(); ctx.Err() == nil; {
+// timers watches until ctx ends; since counts the time of the history.
+func (w *stallWatch) timers(ctx context.Context, since func() time.Duration) {
+	for ctx.Err() == nil {
+		begun := since()
 		time.Sleep(watchEvery)
-		now := since()
-		w.note(last, now)
-		last = now
+		w.note(begun, since(), watchEvery+longStall)
 	}
 }
 
-// note takes the times between which nothing was to happen but a short sleep.
-func (w *stallWatch) note(last, now time.Duration) {
-	if now-last < watchEvery+longStall {
+// disk watches the disk of a folder until ctx ends.
+func (w *stallWatch) disk(ctx context.Context, folder string, since func() time.Duration) error {
+	f, err := os.CreateTemp(folder, "sync-")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for ctx.Err() == nil {
+		begun := since()
+		if _, err := f.WriteAt([]byte{1}, 0); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		w.note(begun, since(), longSync)
+		time.Sleep(syncEvery)
+	}
+	return nil
+}
+
+// note takes the begin and the end of what should have taken less than that.
+func (w *stallWatch) note(begun, now, limit time.Duration) {
+	if now-begun < limit {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.found = append(w.found, period{start: last, end: now + aftermath})
+	w.found = append(w.found, period{start: begun, end: now + aftermath})
 }
 
 // undisturbed returns the requests that no stall fell into.
@@ -55,8 +79,8 @@ func (w *stallWatch) undisturbed(ops []op) []op {
 
 func TestStallWatch(t *testing.T) {
 	var w stallWatch
-	w.note(0, watchEvery)
-	w.note(time.Second, time.Second+watchEvery+longStall)
+	w.note(0, longStall-1, longStall)
+	w.note(time.Second, time.Second+longStall, longStall)
 	ops := []op{
 		{key: "before", start: 0, end: time.Second},
 		{key: "into it", start: time.Second - 1, end: time.Second + 1},
