@@ -3,19 +3,23 @@
 // that crash and a network that delays, loses, cuts and freezes. Minutes of
 // faults take a second, and a seed repeats them.
 //
-//	network.go    hosts, links and their faults; conn.go, listen.go, gossip.go
-//	              what a node sees of them
-//	disk.go       a node's disk: crashes, slow syncs, no room, errors
-//	cluster.go    nodes on hosts and disks: start, stop, crash, wipe
+//	network.go    hosts, links and their faults; conn.go, hold.go, listen.go,
+//	              gossip.go what a node sees of them
+//	disk.go       a node's disk: crashes, slow syncs, no room, errors, backups
+//	cluster.go    nodes on hosts and disks: start, stop, crash, wipe; settle.go
+//	              waits until they say that all is the same everywhere
+//	fault.go      faults by their names
 //	client.go     a small Redis client over the network
 //	history.go    what clients did and were told
 //	workload.go   clients that do it
-//	check.go      the laws, checked on a history; audit.go on the disks
-//	plan.go       a schedule of faults drawn from a seed
+//	draw.go       a random run drawn from a seed, plan.go its faults; run.go
+//	              runs it
+//	check.go      the laws, checked on a history; reach.go: law 5; audit.go on
+//	              what disks.go has read; look.go: what is read in the end
 //
-// The scenarios are in testdata, as text; the random schedules are run by
-//
-//	go test ./cmd/internal/sim -run Random -sim.seed N -sim.runs M
+// The scenarios are in testdata, as text. docs/TESTING.md says how to run
+// scenarios and seeds, what is checked, and by what the tests themselves are
+// tested: testdata/mutations are ways to break the code.
 //
 // A seed fixes the faults, the delays and what the clients do. How goroutines
 // that are ready at the same instant of virtual time take turns is up to the
