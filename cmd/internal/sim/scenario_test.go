@@ -49,6 +49,9 @@ import (
 //	settled
 //	    waits until the cluster says that it has settled
 //	sleep 1s
+//	after 1s reset a b
+//	    does something to the network, of the above, while the lines below are
+//	    played
 //	ready
 //	    waits until all running nodes serve and see each other
 //	check
@@ -115,6 +118,8 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		var wait time.Duration
 		wait, err = time.ParseDuration(d.CmdArgs[0].Key)
 		time.Sleep(wait)
+	case "after":
+		err = s.after(d)
 	case "ready":
 		err = s.cluster.AwaitReady()
 	case "check":
@@ -160,6 +165,17 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) error {
 		}
 	}
 	return s.cluster.AwaitReady()
+}
+
+// after plans a fault of the network.
+func (s *scenario) after(d *datadriven.TestData) error {
+	wait, err := time.ParseDuration(d.CmdArgs[0].Key)
+	if err != nil || len(d.CmdArgs) < 2 || !faults[d.CmdArgs[1].Key].hosts {
+		return fmt.Errorf("when, and what of the network? %w", err)
+	}
+	_, fault, _ := strings.Cut(d.FullCmd(), d.CmdArgs[0].Key+" ")
+	time.AfterFunc(wait, func() { _ = s.cluster.Fault(fault) }) // it names hosts, which need not be there
+	return nil
 }
 
 // client returns the client of a name, connected with a node.
