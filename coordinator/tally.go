@@ -25,6 +25,7 @@ func (o outcome) String() string {
 // nothing. A node's first answer is the one that counts.
 type tally struct {
 	need   int    // votes needed
+	must   uint64 // voters without whom no quorum is enough
 	voters uint64 // nodes whose answers count, and that are worth asking
 	asked  uint64
 	good   uint64 // answered, and did what was asked
@@ -65,7 +66,9 @@ func (t *tally) acks() int { return bits.OnesCount64(t.good & t.voters) }
 // outcome says where the request stands.
 func (t *tally) outcome() outcome {
 	switch {
-	case t.acks() >= t.need:
+	case t.must&t.bad != 0:
+		return failed
+	case t.acks() >= t.need && t.must&^t.good == 0:
 		return enough
 	case bits.OnesCount64(t.voters&^t.bad) < t.need:
 		return failed

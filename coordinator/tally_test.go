@@ -172,3 +172,27 @@ func TestTallyShort(t *testing.T) {
 		}
 	})
 }
+
+// Where one voter's answer is indispensable, as the coordinator's own is where
+// it alone syncs, no number of others makes up for it.
+func TestTallyMust(t *testing.T) {
+	with := func(answers ...int) outcome { // positions that answer well, below 0 badly: -1 is 0
+		tl := newTally(2, 7)
+		tl.must = bit(0)
+		for _, a := range answers {
+			tl.answer(max(a, -1-a), a >= 0)
+		}
+		return tl.outcome()
+	}
+	for _, c := range []struct {
+		answers []int
+		want    outcome
+	}{
+		{[]int{1, 2}, pending}, {[]int{1, 2, 0}, enough}, {[]int{0, 1}, enough}, {[]int{0}, pending},
+		{[]int{1, 2, -1}, failed}, {[]int{-1}, failed}, {[]int{0, -2, -3}, failed},
+	} {
+		if got := with(c.answers...); got != c.want {
+			t.Errorf("%v: %v, want %v", c.answers, got, c.want)
+		}
+	}
+}

@@ -237,6 +237,9 @@ func (d *writeDriver) group(v *View, p *ring.Preference, need int, owner bool) i
 func (d *writeDriver) count(g *writeGroup, need int) {
 	c := d.c
 	g.tally = newTally(need, bit(1+g.present)-1)
+	if c.replica.SyncsForAll() {
+		g.tally.must = bit(0)
+	}
 	g.tally.ask(0)
 	g.hopes, g.places = g.tally.voters, 1+len(g.targets)
 	if g.waits = g.waits[:0]; len(g.fallbacks) > 0 {

@@ -183,6 +183,10 @@ func (r *Replica) get(o *hintOwner, k Key) (*version.Cell, error) {
 	return r.fetch(rowKey{row: o.appendRow(nil, &k), hash: key.hash}, ticket)
 }
 
+// SyncsForAll reports whether of a write's replicas the coordinator's alone
+// syncs before it answers: the others' answers are no substitute for its own.
+func (r *Replica) SyncsForAll() bool { return r.durability == storage.One }
+
 // Sync puts everything that has been acknowledged on disk, in every mode.
 func (r *Replica) Sync() error { return r.store.Probe() }
 

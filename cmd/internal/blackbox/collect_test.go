@@ -32,7 +32,7 @@ func TestDeletesGiveSpaceBack(t *testing.T) {
 		each   = 1500 // keys a round
 		size   = 2 << 10
 	)
-	c := startCluster(t, 3, "--durability", "interval")
+	c := startCluster(t, 3, "--durability", "interval", "--timeout", "10s")
 	value := strings.Repeat("x", size)
 	for i := range kept {
 		c.n(1).do("SET", "kept:"+key(i), value)
