@@ -37,7 +37,7 @@ finish() {
   trap - INT TERM EXIT
   kill "${pids[@]}" 2>/dev/null || true
   wait || true
-  failed=$(find "$logs" -name 'seed-*.log' -size +0 | xargs -r grep -l -e '^--- FAIL' -e '^panic:' | wc -l)
+  failed=$({ grep -l -s -e '^--- FAIL' -e '^panic:' "$logs"/seed-*.log || true; } | wc -l)
   ran=0; [ ! -e "$logs/done" ] || ran=$(wc -l <"$logs/done")
   echo "$ran seeds, $failed failed; logs: $logs"
   [ "$failed" -eq 0 ]
