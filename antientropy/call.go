@@ -55,8 +55,29 @@ func apply(ctx context.Context, to Applier, cells []replica.KeyedCell, read time
 	if len(cells) == 0 {
 		return nil
 	}
+	return await(ctx, func(done func(error)) {
+		to.Apply(&replica.ApplyBatch{Cells: cells, Read: read, Done: done})
+	})
+}
+
+// Dropper drops cells of this node's replica. *replica.Replica is one.
+type Dropper interface {
+	Drop(*replica.DropBatch)
+}
+
+// dropCells drops cells, hints for owner or, where it is "", the replica's own, that
+// are still as they are given, and waits until it has.
+func dropCells(ctx context.Context, from Dropper, owner string, cells []replica.KeyedCell) error {
+	return await(ctx, func(done func(error)) {
+		from.Drop(&replica.DropBatch{For: owner, Cells: cells, Done: done})
+	})
+}
+
+// await hands something to the local replica, and waits until it is done, or
+// ctx ends: the replica then still does it.
+func await(ctx context.Context, start func(done func(error))) error {
 	done := make(chan error, 1)
-	to.Apply(&replica.ApplyBatch{Cells: cells, Read: read, Done: func(err error) { done <- err }})
+	start(func(err error) { done <- err })
 	select {
 	case err := <-done:
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -28,10 +27,9 @@ type CollectStore interface {
 
 // CollectOptions configure a Collect.
 type CollectOptions struct {
-	Self   string
-	Clock  *version.Clock // the one that the peers' frames carry
-	Pace   Pace           // nil: as fast as the members answer
-	Logger *slog.Logger   // nil: discard
+	Self  string
+	Clock *version.Clock // the one that the peers' frames carry
+	Pace  Pace           // nil: as fast as the members answer
 }
 
 const (
@@ -51,7 +49,6 @@ const (
 // its way, anything older (law 7). DESIGN.md has the protocol and its proof.
 type Collect struct {
 	opts  CollectOptions
-	log   *slog.Logger
 	store CollectStore
 	peers Peers
 	views Views
@@ -79,9 +76,6 @@ type CollectStatus struct {
 
 // NewCollect returns a Collect that does nothing before Run.
 func NewCollect(o CollectOptions, store CollectStore, peers Peers, views Views) *Collect {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
 	if o.Pace == nil {
 		o.Pace = unpaced{}
 	}
@@ -89,7 +83,7 @@ func NewCollect(o CollectOptions, store CollectStore, peers Peers, views Views) 
 		o.Clock = version.NewClock(nil)
 	}
 	return &Collect{
-		opts: o, log: o.Logger, store: store, peers: peers, views: views,
+		opts: o, store: store, peers: peers, views: views,
 		finder: finder{self: o.Self, store: store, pace: o.Pace, clock: o.Clock},
 		state:  newCollection(), silent: map[string]time.Time{},
 	}

@@ -168,7 +168,7 @@ func TestCollectionWaitsForHints(t *testing.T) {
 		if collected(by) > 0 {
 			t.Fatal("the tombstone is gone, and a hint is there that it is newer than")
 		}
-		if err := (&delivery{store: n4}).drop(t.Context(), &parcel{owner: "n1", cells: hint}); err != nil {
+		if err := dropCells(t.Context(), n4, "n1", hint); err != nil {
 			t.Fatal(err)
 		}
 		n4.put(cell)
@@ -176,7 +176,7 @@ func TestCollectionWaitsForHints(t *testing.T) {
 		if collected(by) > 0 {
 			t.Fatal("the tombstone is gone, and is where it does not belong")
 		}
-		if err := (&delivery{store: n4}).drop(t.Context(), &parcel{cells: []replica.KeyedCell{cell}}); err != nil {
+		if err := dropCells(t.Context(), n4, "", []replica.KeyedCell{cell}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(findAgainMax + 2*collectAfter + 10*time.Second)

@@ -53,15 +53,8 @@ func forgetHints(ctx context.Context, r *ring.Ring, owner string, store Forgetfu
 				old = append(old, kc)
 			}
 		}
-		done := make(chan error, 1)
-		store.Drop(&replica.DropBatch{For: owner, Cells: old, Done: func(err error) { done <- err }})
-		select {
-		case err := <-done:
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := dropCells(ctx, store, owner, old); err != nil {
+			return err
 		}
 		if len(page.Next) == 0 {
 			return nil

@@ -62,24 +62,11 @@ func (d *delivery) hand(ctx context.Context, p parcel, still func() bool) error 
 	if !still() {
 		return errMoved
 	}
-	return d.drop(ctx, &p)
+	return dropCells(ctx, d.store, p.owner, p.cells) // what has changed meanwhile goes once more
 }
 
 // errMoved: the ring changed while cells were on their way.
 var errMoved = errors.New("the ring has changed meanwhile")
-
-// drop drops what was delivered, unless it has changed meanwhile: then it goes
-// once more.
-func (d *delivery) drop(ctx context.Context, p *parcel) error {
-	done := make(chan error, 1)
-	d.store.Drop(&replica.DropBatch{For: p.owner, Cells: p.cells, Done: func(err error) { done <- err }})
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // give has one node merge the parcel's cells. Of a slot that this node lost,
 // most is where it belongs: it asks before it sends them.

@@ -3,7 +3,6 @@ package antientropy
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -26,8 +25,7 @@ type StraysOptions struct {
 	// Settle is longer than any request can take: what began under an older
 	// ring has ended after it.
 	Settle time.Duration
-	Probe  bool         // as HandoffOptions have it
-	Logger *slog.Logger // nil: discard
+	Probe  bool // as HandoffOptions have it
 }
 
 const (
@@ -46,7 +44,6 @@ const (
 // present owners hold it.
 type Strays struct {
 	opts  StraysOptions
-	log   *slog.Logger
 	store StrayStore
 	peers Peers
 	views Views
@@ -67,14 +64,11 @@ type StraysStatus struct {
 
 // NewStrays returns Strays that do nothing before Run.
 func NewStrays(o StraysOptions, store StrayStore, peers Peers, views Views) *Strays {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
 	if o.Pace == nil {
 		o.Pace = unpaced{}
 	}
 	by := delivery{self: o.Self, store: store, peers: peers, probe: o.Probe}
-	return &Strays{opts: o, log: o.Logger, store: store, peers: peers, views: views, by: by}
+	return &Strays{opts: o, store: store, peers: peers, views: views, by: by}
 }
 
 // Status returns what has been given back so far.

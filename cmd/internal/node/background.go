@@ -45,10 +45,10 @@ func (n *Node) newBackground() background {
 		Self: self, Pace: b.pacer, Probe: probe, Logger: n.log.With("part", "handoff"),
 	}, n.replica, &n.peers, n.gossip)
 	b.strays = antientropy.NewStrays(antientropy.StraysOptions{
-		Self: self, Pace: b.pacer, Settle: settle, Probe: probe, Logger: n.log.With("part", "strays"),
+		Self: self, Pace: b.pacer, Settle: settle, Probe: probe,
 	}, n.replica, &n.peers, n.gossip)
 	b.collect = antientropy.NewCollect(antientropy.CollectOptions{
-		Self: self, Clock: n.clock, Pace: b.pacer, Logger: n.log.With("part", "collection"),
+		Self: self, Clock: n.clock, Pace: b.pacer,
 	}, n.replica, &n.peers, n.gossip)
 	return b
 }
