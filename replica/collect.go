@@ -26,7 +26,7 @@ func (b *ApplyBatch) run(g *group, n int) error {
 // stale is Stale of what has waited until now, in queues that what asks about it
 // may have overtaken; 0: it was not sent.
 func (g *group) stale(sent version.Timestamp) bool {
-	return sent != 0 && max(g.now, g.r.clock.Last().Millis())-sent.Millis() > MaxMessageAge.Milliseconds()
+	return sent != 0 && tooOld(sent, max(g.now, g.r.clock.Last().Millis()))
 }
 
 func (b *ApplyBatch) end(err error) {

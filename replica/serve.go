@@ -88,7 +88,11 @@ const (
 // Stale reports whether a message that was sent then, by the sender's clock, is
 // too old to be taken in.
 func (r *Replica) Stale(sent version.Timestamp) bool {
-	return r.clock.Now().Millis()-sent.Millis() > MaxMessageAge.Milliseconds()
+	return tooOld(sent, r.clock.Now().Millis())
+}
+
+func tooOld(sent version.Timestamp, now int64) bool {
+	return now-sent.Millis() > MaxMessageAge.Milliseconds()
 }
 
 func (r *Replica) serveApply(kind uint8, body []byte, sent version.Timestamp, a answerer) {

@@ -14,23 +14,21 @@ const flagMust = 1
 
 // AppendHint appends a KindHint request to dst.
 func AppendHint(dst []byte, owner string, must bool, cells []KeyedCell) []byte {
-	flags := byte(0)
-	if must {
-		flags = flagMust
-	}
-	dst = appendBytes(append(dst, flags), []byte(owner))
-	return appendCells(dst, cells)
+	return appendCells(appendHintHeader(dst, owner, must), cells)
 }
 
 // AppendHinted appends a KindHint request to dst that carries the cells of a
 // KindApply request.
 func AppendHinted(dst []byte, owner string, must bool, applied []byte) []byte {
+	return append(appendHintHeader(dst, owner, must), applied[appliedHeader:]...)
+}
+
+func appendHintHeader(dst []byte, owner string, must bool) []byte {
 	flags := byte(0)
 	if must {
 		flags = flagMust
 	}
-	dst = appendBytes(append(dst, flags), []byte(owner))
-	return append(dst, applied[appliedHeader:]...)
+	return appendBytes(append(dst, flags), []byte(owner))
 }
 
 // DecodeHint reads a KindHint request. The cells do not alias body.
