@@ -107,7 +107,7 @@ func (b *batch) add(req *Request) {
 		b.steps = append(b.steps, step{err: fault(req.Refused)})
 		return
 	}
-	row, err := b.s.table.lookup(req.Args)
+	row, err := b.lookup(req.Args)
 	if err == nil && !b.ss.authed && !row.noAuth {
 		err = errNoAuth
 	}
@@ -131,6 +131,16 @@ func (b *batch) add(req *Request) {
 		row.exec(b, req.Args)
 		b.answered(start)
 	}
+}
+
+// lookup finds a command's row: another node may send internal ones too.
+func (b *batch) lookup(args [][]byte) (*row, error) {
+	if b.ss.forwarded {
+		if r := b.s.table.internal[string(args[0])]; r != nil && r.takes(len(args)) {
+			return r, nil
+		}
+	}
+	return b.s.table.lookup(args)
 }
 
 // flush runs the planned units and answers their commands.

@@ -10,7 +10,7 @@
 //	row.go      the command table: a row a command (table_*.go), lookup, arity
 //	batch.go    a pipeline: planned into units of one key (plan.go), run in
 //	            waves (wave.go), answered in order, those of a command's keys
-//	            as one (merge.go)
+//	            as one (merge.go); composite commands ask others (inner.go)
 //	cmd_*.go    one handler a command
 //	reply.go    RESP2 and RESP3; errors.go: one table from errors to replies
 //

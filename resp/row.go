@@ -11,7 +11,8 @@ import (
 //
 // A command without keys has exec. A command on keys has read, or write and
 // finish: its handlers see one key, and where it takes several the row's merge
-// says how the parts make one reply.
+// says how the parts make one reply. A composite command, which reads some keys
+// to write others, has exec too: it asks commands on keys (inner.go).
 type row struct {
 	name  string // lower case; a subcommand's after its container's: "client|id"
 	arity int    // arguments with the name; negative: at least that many
@@ -37,6 +38,9 @@ type row struct {
 	finish func(b *batch, u *unit)                       // appends the reply: it was done
 	class  coordinator.Class                             // unless plan decides
 	merge  merge
+
+	internal bool   // asked by composite commands only: clients do not see it
+	partly   string // what of Redis's is missing or differs, and why, for people
 
 	noAuth, sub bool // derived from flags and name
 }
@@ -92,15 +96,20 @@ func (a argument) many() argument { a.multiple = true; return a }
 
 // table is every command by its lower-case name, and in order.
 type table struct {
-	rows    []*row
-	byName  map[string]*row // subcommands too, by their full names
-	longest int
+	rows     []*row
+	byName   map[string]*row // subcommands too, by their full names
+	internal map[string]*row
+	longest  int
 }
 
 func newTable(groups ...[]*row) *table {
-	t := &table{byName: make(map[string]*row)}
+	t := &table{byName: make(map[string]*row), internal: make(map[string]*row)}
 	for _, rows := range groups {
 		for _, r := range rows {
+			if r.internal {
+				t.internal[r.name] = r
+				continue
+			}
 			t.rows = append(t.rows, r)
 			t.index(r)
 			for _, sub := range r.subs {
