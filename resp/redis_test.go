@@ -6,39 +6,46 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dynaring/dynaring/resp/fidelity"
 )
 
-// TestLikeRedis sends the same bytes to a real redis-server and to this one.
-// Each file of testdata/redis is commands as they would be typed, one a line;
-// an empty line begins a new connection, on an empty keyspace.
+// TestLikeRedis sends the scripts of testdata/redis to a real redis-server and
+// to this one, in both protocols. cmd/internal/blackbox does so with a cluster.
 func TestLikeRedis(t *testing.T) {
-	for _, file := range []struct{ name, password string }{
-		{"strings", ""}, {"generic", ""}, {"connection", ""}, {"errors", ""}, {"auth", "secret"},
-	} {
-		t.Run(file.name, func(t *testing.T) {
-			real, ours := startRedis(t, file.password), startOurs(t, Options{Password: file.password})
-			text, err := os.ReadFile(filepath.Join("testdata", "redis", file.name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for script := range strings.SplitSeq(string(text), "\n\n") {
-				flush := "FLUSHALL\n"
-				if file.password != "" {
-					flush = "AUTH " + file.password + "\nFLUSHALL\n"
-				}
-				talk(t, real, []byte(flush))
-				talk(t, ours, []byte(flush))
-				compare(t, real, ours, []byte(strings.TrimRight(script, "\n")+"\n"))
-			}
-		})
+	scripts, err := fidelity.Load(filepath.Join("testdata", "redis"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	type pair struct{ real, ours fidelity.Dial }
+	servers := map[string]pair{} // by password
+	for i := range scripts {
+		s := &scripts[i]
+		p, ok := servers[s.Password]
+		if !ok {
+			p = pair{unixDial(startRedis(t, s.Password)), unixDial(startOurs(t, Options{Password: s.Password}))}
+			servers[s.Password] = p
+		}
+		for _, proto := range []int{resp2, resp3} {
+			diffs, err := fidelity.Compare(p.real, p.ours, s, proto)
+			if err != nil {
+				t.Errorf("%s: %v", s, err)
+			}
+			for _, d := range diffs {
+				t.Error(d)
+			}
+		}
+	}
+}
+
+func unixDial(socket string) fidelity.Dial {
+	return func() (net.Conn, error) { return net.Dial("unix", socket) }
 }
 
 // TestProtocolLikeRedis does so with what is not, or barely, the protocol.

@@ -29,11 +29,11 @@ var lines = [][]string{
 	{"replica"},
 	{"replica/peer", "ring/gossip"},
 	{"ring", "storage", "ring/gossip/memnet"},
-	{"storage/version"},
+	{"storage/version", "resp/fidelity"},
 }
 
 // outside are packages that see dynaring only as its users do.
-var outside = []string{"cmd/internal/blackbox", "cmd/internal/bench", "cmd/internal/layers", "cmd/internal/netlab"}
+var outside = []string{"cmd/internal/blackbox", "cmd/internal/bench", "cmd/internal/layers", "cmd/internal/netlab", "resp/fidelity"}
 
 // pure packages do no I/O and start no goroutine.
 var pure = []string{"storage/version", "ring"}

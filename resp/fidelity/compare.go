@@ -1,0 +1,88 @@
+package fidelity
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+)
+
+// Tolerance is by how much numbers of a step may differ that says so: times in
+// ms between two servers that are asked one after the other.
+const Tolerance = 2000
+
+// Compare has both servers answer a script and returns what differs, a text a
+// step.
+func Compare(real, ours Dial, s *Script, proto int) ([]string, error) {
+	want, err := Talk(real, s, proto)
+	if err != nil {
+		return nil, fmt.Errorf("redis-server: %w", err)
+	}
+	got, err := Talk(ours, s, proto)
+	if err != nil {
+		return nil, err
+	}
+	return differences(s, proto, want, got), nil
+}
+
+// differences compares replies; a step is named by the reply's number, which is
+// its own but for what answers with several replies or none.
+func differences(s *Script, proto int, want, got [][]byte) (out []string) {
+	for i := range max(len(want), len(got)) {
+		step := &s.Steps[min(i, len(s.Steps)-1)]
+		var w, g []byte
+		if i < len(want) {
+			w = want[i]
+		}
+		if i < len(got) {
+			g = got[i]
+		}
+		if step.Differs != "" && i < len(want) == (i < len(got)) || same(w, g, step.Near) {
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s:%d (RESP%d) %s\n redis: %s\n ours:  %s",
+			s.File, step.Line, proto, clip([]byte(step.Text)), clip(w), clip(g)))
+	}
+	return out
+}
+
+// clientID is where HELLO's answer has the connection's id.
+var clientID = regexp.MustCompile(`\$2\r\nid\r\n:\d+\r\n`)
+
+func same(w, g []byte, near bool) bool {
+	w, g = clientID.ReplaceAll(w, nil), clientID.ReplaceAll(g, nil)
+	if !near {
+		return bytes.Equal(w, g)
+	}
+	return bytes.Equal(number.ReplaceAll(lengths.ReplaceAll(w, nil), nil), number.ReplaceAll(lengths.ReplaceAll(g, nil), nil)) &&
+		nearBy(number.FindAll(w, -1), number.FindAll(g, -1))
+}
+
+// Numbers, and the lengths of strings, which follow those of the numbers in them.
+var (
+	number  = regexp.MustCompile(`-?\d+(\.\d+)?`)
+	lengths = regexp.MustCompile(`\$\d+\r\n`)
+)
+
+func nearBy(w, g [][]byte) bool {
+	if len(w) != len(g) {
+		return false
+	}
+	for i := range w {
+		a, errA := strconv.ParseFloat(string(w[i]), 64)
+		b, errB := strconv.ParseFloat(string(g[i]), 64)
+		if errA != nil || errB != nil || math.Abs(a-b) > Tolerance {
+			return false
+		}
+	}
+	return true
+}
+
+func clip(b []byte) string {
+	const most = 1200
+	if len(b) > most {
+		return fmt.Sprintf("%q… (%d bytes) …%q", b[:most/2], len(b), b[len(b)-most/2:])
+	}
+	return fmt.Sprintf("%q", b)
+}
