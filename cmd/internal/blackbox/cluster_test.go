@@ -2,6 +2,7 @@ package blackbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -23,7 +24,11 @@ func startCluster(t *testing.T, n int, args ...string) *cluster {
 		if i > 0 {
 			own = append([]string{"--join", c.nodes[0].gossipAddr()}, args...)
 		}
-		c.nodes = append(c.nodes, newServer(t, fmt.Sprintf("n%d", i+1), first+i, own...))
+		s := newServer(t, fmt.Sprintf("n%d", i+1), first+i, own...)
+		if at := slices.Index(args, "--requirepass"); at >= 0 {
+			s.pass = args[at+1]
+		}
+		c.nodes = append(c.nodes, s)
 	}
 	for _, s := range c.nodes {
 		s.start()
