@@ -231,7 +231,7 @@ func (b *batch) fail(err error) {
 
 // found returns what a plain read answers for the unit's cell.
 func (b *batch) found(u *unit) (version.Sibling, bool) {
-	s, ok := u.cell.Winner(b.now)
+	s, ok := winner(u.cell, b.now)
 	if ok {
 		b.hits++
 	} else {

@@ -87,7 +87,7 @@ func (b *batch) argument(a *argument) {
 	b.field("name", a.name)
 	b.field("type", a.typ)
 	if a.typ == "key" {
-		b.number("key_spec_index", 0)
+		b.number("key_spec_index", int64(a.spec))
 	}
 	if a.token != "" {
 		b.field("token", a.token)

@@ -118,7 +118,7 @@ func decide(u *unit, w *coordinator.Write, fn func(o *outcome, s version.Sibling
 	u.out = o
 	w.Update.Decide = func(cur *version.Cell, now int64) (replica.Change, error) {
 		*o = outcome{}
-		s, ok := cur.Winner(now)
+		s, ok := winner(cur, now)
 		return fn(o, s, ok, now)
 	}
 }

@@ -22,6 +22,7 @@ type row struct {
 	first, last, step int    // positions of keys, as in COMMAND INFO; 0: none
 	access            string // what is done to them: the key specification's flags
 	note              string // on them
+	specs             []spec // where the keys are not all of one kind
 	tips              string // for clients
 
 	group, since, complexity, summary string
@@ -45,6 +46,24 @@ type row struct {
 	noAuth, sub bool // derived from flags and name
 }
 
+// spec is a key specification: where some of a command's keys are, and what is
+// done to them.
+type spec struct {
+	first, last, step int
+	access, note      string
+}
+
+// keySpecs returns the row's key specifications.
+func (r *row) keySpecs() []spec {
+	switch {
+	case r.specs != nil:
+		return r.specs
+	case r.first == 0:
+		return nil
+	}
+	return []spec{{r.first, r.last, r.step, r.access, r.note}}
+}
+
 // merge says how the replies of a command's keys make one.
 type merge uint8
 
@@ -65,6 +84,7 @@ type deprecation struct{ since, instead string }
 type argument struct {
 	name, typ, token, since string
 	optional, multiple      bool
+	spec                    int // of a key: the number of its specification
 	args                    []argument
 }
 
@@ -87,6 +107,9 @@ func (a argument) after(token string) argument { a.token = token; return a }
 
 // from returns a with the version that brought it.
 func (a argument) from(since string) argument { a.since = since; return a }
+
+// in returns a as a key of another specification than the first.
+func (a argument) in(spec int) argument { a.spec = spec; return a }
 
 // opt returns a as one that may be left out.
 func (a argument) opt() argument { a.optional = true; return a }
@@ -191,16 +214,16 @@ func (r *row) takes(n int) bool {
 	return n == r.arity || r.arity < 0 && n >= -r.arity
 }
 
-// keys calls fn with the position of each key among n arguments.
-func (r *row) keys(n int, fn func(at int)) {
-	if r.first == 0 {
-		return
-	}
-	last := r.last
-	if last < 0 {
-		last += n
-	}
-	for i := r.first; i <= last; i += r.step {
-		fn(i)
+// keys calls fn with the position of each key among n arguments, and what is
+// done to it.
+func (r *row) keys(n int, fn func(at int, access string)) {
+	for _, k := range r.keySpecs() {
+		last := k.last
+		if last < 0 {
+			last += n
+		}
+		for i := k.first; i <= last; i += k.step {
+			fn(i, k.access)
+		}
 	}
 }

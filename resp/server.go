@@ -33,7 +33,8 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, log: o.Logger, started: o.Now()}
-	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands(), internalCommands())
+	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands(),
+		hyperloglogCommands(), internalCommands())
 	s.cursors.init()
 	return s, nil
 }
