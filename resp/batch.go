@@ -84,6 +84,7 @@ type outcome struct {
 	number int64
 	had    bool   // whether there was a value before
 	old    []byte // which
+	fields []fieldResult
 }
 
 // run carries out commands and appends their replies, up to one that closes

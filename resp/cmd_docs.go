@@ -77,6 +77,9 @@ func (b *batch) argument(a *argument) {
 	if a.multiple {
 		flags += " multiple"
 	}
+	if a.tokens {
+		flags += " multiple_token"
+	}
 	fields := 2
 	for _, has := range []bool{a.typ == "key", a.token != "", a.since != "", flags != "", len(a.args) > 0} {
 		if has {

@@ -110,11 +110,7 @@ func decideSketch(u *unit, w *coordinator.Write, change func(*hyperloglog.Sketch
 		}
 		o.did = true
 		sketch.Outdate()
-		var expiry int64
-		if ok {
-			expiry = expiryOf(s, now)
-		}
-		return replica.Change{Kind: replica.Put, Value: sketch.Bytes(), Expiry: expiry}, nil
+		return replica.Change{Kind: replica.Put, Value: sketch.Bytes(), Expiry: keptExpiry(s, ok, now)}, nil
 	})
 }
 

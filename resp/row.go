@@ -84,7 +84,8 @@ type deprecation struct{ since, instead string }
 type argument struct {
 	name, typ, token, since string
 	optional, multiple      bool
-	spec                    int // of a key: the number of its specification
+	tokens                  bool // one for each repetition
+	spec                    int  // of a key: the number of its specification
 	args                    []argument
 }
 
@@ -107,6 +108,9 @@ func (a argument) after(token string) argument { a.token = token; return a }
 
 // from returns a with the version that brought it.
 func (a argument) from(since string) argument { a.since = since; return a }
+
+// manyTokens returns a as one that is repeated with its token.
+func (a argument) manyTokens() argument { a.tokens = true; return a }
 
 // in returns a as a key of another specification than the first.
 func (a argument) in(spec int) argument { a.spec = spec; return a }
