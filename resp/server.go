@@ -34,7 +34,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{opts: o, log: o.Logger, started: o.Now()}
 	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands(),
-		rangeCommands(), bitmapCommands(), hyperloglogCommands(), dumpCommands(), internalCommands())
+		keyspaceCommands(), objectCommands(), rangeCommands(), bitmapCommands(), hyperloglogCommands(), dumpCommands(), internalCommands())
 	s.cursors.init()
 	return s, nil
 }
