@@ -287,6 +287,17 @@ func (n *fakeNode) Flush(context.Context) error {
 	return nil
 }
 
+// Tell is heard by the others at once.
+func (n *fakeNode) Tell(message []byte) func() [][]byte {
+	var answers [][]byte
+	for _, other := range n.nodes {
+		if other != n {
+			answers = append(answers, other.server.Hear(bytes.Clone(message)))
+		}
+	}
+	return func() [][]byte { return answers }
+}
+
 func (n *fakeNode) Info() []Section {
 	return []Section{
 		{"Dynaring", []Field{{"dynaring_node", n.name}}},

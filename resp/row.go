@@ -12,7 +12,9 @@ import (
 // A command without keys has exec. A command on keys has read, or write and
 // finish: its handlers see one key, and where it takes several the row's merge
 // says how the parts make one reply. A composite command, which reads some keys
-// to write others, has exec too: it asks commands on keys (inner.go).
+// to write others, has exec too: it asks commands on keys (inner.go). A command
+// that others answer has start, which begins it, and returns what waits for them
+// and appends the reply: several of a pipeline are under way at once.
 type row struct {
 	name  string // lower case; a subcommand's after its container's: "client|id"
 	arity int    // arguments with the name; negative: at least that many
@@ -32,6 +34,7 @@ type row struct {
 	subs []*row
 
 	exec   func(b *batch, args [][]byte)
+	start  func(b *batch, args [][]byte) func(*batch)
 	plan   func(b *batch, u *unit) error                 // reads the options; optional
 	read   func(b *batch, u *unit)                       // appends the reply: u.cell is read
 	write  func(b *batch, u *unit, w *coordinator.Write) // says what is to be done
@@ -42,7 +45,7 @@ type row struct {
 	internal bool   // asked by composite commands only: clients do not see it
 	partly   string // what of Redis's is missing or differs, and why, for people
 
-	noAuth, sub bool // derived from flags and name
+	noAuth, writes, subscriber, sub bool // derived from flags and name
 }
 
 // merge says how the replies of a command's keys make one.
@@ -63,9 +66,9 @@ type deprecation struct{ since, instead string }
 
 // argument documents one argument, as COMMAND DOCS shows it.
 type argument struct {
-	name, typ, token, since string
-	optional, multiple      bool
-	args                    []argument
+	name, typ, token, since, deprecated string
+	optional, multiple, manyTokens      bool
+	args                                []argument
 }
 
 // Constructors of arguments, by type.
@@ -87,6 +90,12 @@ func (a argument) after(token string) argument { a.token = token; return a }
 
 // from returns a with the version that brought it.
 func (a argument) from(since string) argument { a.since = since; return a }
+
+// until returns a as one that is not to be used since a version.
+func (a argument) until(since string) argument { a.deprecated = since; return a }
+
+// tokens returns a as one whose token is repeated with it.
+func (a argument) tokens() argument { a.manyTokens = true; return a }
 
 // opt returns a as one that may be left out.
 func (a argument) opt() argument { a.optional = true; return a }
@@ -123,8 +132,16 @@ func newTable(groups ...[]*row) *table {
 func (t *table) index(r *row) {
 	t.byName[r.name] = r
 	r.noAuth, r.sub = contains(r.flags, "no_auth"), strings.Contains(r.name, "|")
+	r.writes = contains(r.flags, "write") || contains(replicated, r.name)
+	r.subscriber = contains(subscriberCommands, r.name)
 	t.longest = max(t.longest, len(r.name))
 }
+
+// Commands that write in Redis's eyes, without having the flag: replicas get them.
+const replicated = "publish spublish pfcount eval evalsha fcall"
+
+// What a client may still say in RESP2 while it is subscribed.
+const subscriberCommands = "subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe ping quit reset"
 
 // contains reports whether w is one of the words of s.
 func contains(s, w string) bool {
