@@ -88,6 +88,7 @@ type outcome struct {
 	number int64
 	had    bool   // whether there was a value before
 	old    []byte // which
+	fields []fieldResult
 }
 
 // run carries out commands and appends their replies, up to one that closes
@@ -261,7 +262,7 @@ func (b *batch) fail(err error) {
 
 // found returns what a plain read answers for the unit's cell.
 func (b *batch) found(u *unit) (version.Sibling, bool) {
-	s, ok := u.cell.Winner(b.now)
+	s, ok := winner(u.cell, b.now)
 	if ok {
 		b.hits++
 	} else {

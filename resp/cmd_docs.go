@@ -79,7 +79,7 @@ func (b *batch) argument(a *argument) {
 	if a.multiple {
 		flags += " multiple"
 	}
-	if a.manyTokens {
+	if a.tokens {
 		flags += " multiple_token"
 	}
 	fields := 2
@@ -92,7 +92,7 @@ func (b *batch) argument(a *argument) {
 	b.field("name", a.name)
 	b.field("type", a.typ)
 	if a.typ == "key" {
-		b.number("key_spec_index", 0)
+		b.number("key_spec_index", int64(a.spec))
 	}
 	if a.token != "" {
 		b.field("token", a.token)

@@ -24,6 +24,7 @@ type row struct {
 	first, last, step int    // positions of keys, as in COMMAND INFO; 0: none
 	access            string // what is done to them: the key specification's flags
 	note              string // on them
+	specs             []spec // where the keys are not all of one kind
 	tips              string // for clients
 
 	group, since, complexity, summary string
@@ -48,6 +49,24 @@ type row struct {
 	noAuth, writes, subscriber, sub bool // derived from flags and name
 }
 
+// spec is a key specification: where some of a command's keys are, and what is
+// done to them.
+type spec struct {
+	first, last, step int
+	access, note      string
+}
+
+// keySpecs returns the row's key specifications.
+func (r *row) keySpecs() []spec {
+	switch {
+	case r.specs != nil:
+		return r.specs
+	case r.first == 0:
+		return nil
+	}
+	return []spec{{r.first, r.last, r.step, r.access, r.note}}
+}
+
 // merge says how the replies of a command's keys make one.
 type merge uint8
 
@@ -67,7 +86,9 @@ type deprecation struct{ since, instead string }
 // argument documents one argument, as COMMAND DOCS shows it.
 type argument struct {
 	name, typ, token, since, deprecated string
-	optional, multiple, manyTokens      bool
+	optional, multiple                  bool
+	tokens                              bool // one for each repetition
+	spec                                int  // of a key: the number of its specification
 	args                                []argument
 }
 
@@ -94,8 +115,11 @@ func (a argument) from(since string) argument { a.since = since; return a }
 // until returns a as one that is not to be used since a version.
 func (a argument) until(since string) argument { a.deprecated = since; return a }
 
-// tokens returns a as one whose token is repeated with it.
-func (a argument) tokens() argument { a.manyTokens = true; return a }
+// manyTokens returns a as one that is repeated with its token.
+func (a argument) manyTokens() argument { a.tokens = true; return a }
+
+// in returns a as a key of another specification than the first.
+func (a argument) in(spec int) argument { a.spec = spec; return a }
 
 // opt returns a as one that may be left out.
 func (a argument) opt() argument { a.optional = true; return a }
@@ -208,16 +232,16 @@ func (r *row) takes(n int) bool {
 	return n == r.arity || r.arity < 0 && n >= -r.arity
 }
 
-// keys calls fn with the position of each key among n arguments.
-func (r *row) keys(n int, fn func(at int)) {
-	if r.first == 0 {
-		return
-	}
-	last := r.last
-	if last < 0 {
-		last += n
-	}
-	for i := r.first; i <= last; i += r.step {
-		fn(i)
+// keys calls fn with the position of each key among n arguments, and what is
+// done to it.
+func (r *row) keys(n int, fn func(at int, access string)) {
+	for _, k := range r.keySpecs() {
+		last := k.last
+		if last < 0 {
+			last += n
+		}
+		for i := k.first; i <= last; i += k.step {
+			fn(i, k.access)
+		}
 	}
 }

@@ -37,7 +37,8 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, log: o.Logger, started: o.Now()}
-	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands(), pubsubCommands(), internalCommands())
+	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands(),
+		rangeCommands(), bitmapCommands(), hyperloglogCommands(), dumpCommands(), pubsubCommands(), internalCommands())
 	s.cursors.init()
 	return s, nil
 }

@@ -125,7 +125,7 @@ func clientSubcommands() []*row {
 			args: []argument{
 				oneOf("status", word("on", "ON"), word("off", "OFF")),
 				integer("client-id").after("REDIRECT").opt(),
-				str("prefix").after("PREFIX").opt().many().tokens(),
+				str("prefix").after("PREFIX").opt().many().manyTokens(),
 				word("bcast", "BCAST").opt(),
 				word("optin", "OPTIN").opt(),
 				word("optout", "OPTOUT").opt(),
