@@ -26,6 +26,7 @@ const (
 	KindCollect                  // drop dead cells that every owner holds
 	KindProbe                    // whether the disk answers
 	KindCompare                  // compare everything with the other owners now
+	KindTell                     // what a client published, or a question about who subscribed
 )
 
 // Codes of failed requests. Packages above number theirs from CodeOthers.
