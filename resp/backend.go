@@ -51,6 +51,12 @@ type Cluster interface {
 	// Flush deletes every key of the cluster.
 	Flush(ctx context.Context) error
 
+	// Tell sends a message to all other live nodes at once, where Server.Hear
+	// gets those of one caller in their order, and returns what waits for their
+	// answers: for a short time only, whoever does not answer. The message is
+	// the caller's again when Tell returns.
+	Tell(message []byte) (answers func() [][]byte)
+
 	// Info returns what the node adds to INFO.
 	Info() []Section
 }

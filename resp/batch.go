@@ -29,6 +29,9 @@ type batch struct {
 	passed []coordinator.Command
 	ends   []int
 
+	special bool // see special.go
+	last    *row // of the commands so far
+
 	steps []step
 	units []unit
 	waves scheduler
@@ -42,6 +45,7 @@ type step struct {
 	row      *row
 	units, n int // units[units : units+n]
 	err      error
+	later    func(*batch) // appends the reply of what was begun
 }
 
 // unit is one key's share of a command.
@@ -112,10 +116,17 @@ func (b *batch) add(req *Request) {
 	if err == nil && !b.ss.authed && !row.noAuth {
 		err = errNoAuth
 	}
+	if err == nil {
+		b.last = row
+		if b.special {
+			err = b.screen(row, req.Args)
+		}
+	}
 	switch {
 	case err != nil:
 		b.steps = append(b.steps, step{err: err})
-	case b.ss.forwarded && (row.exec != nil || len(req.Args) > maxOps):
+		return
+	case b.ss.forwarded && (row.exec != nil || row.start != nil || len(req.Args) > maxOps):
 		b.steps = append(b.steps, step{err: errNotOneKey})
 	case row.merge != mergeNone && len(req.Args) > maxOps:
 		b.flush()
@@ -124,6 +135,8 @@ func (b *batch) add(req *Request) {
 			b.fail(err)
 		}
 		b.answered(start)
+	case row.start != nil:
+		b.start(row, req.Args)
 	case row.exec == nil:
 		b.plan(row, req.Args)
 	default:
@@ -132,6 +145,21 @@ func (b *batch) add(req *Request) {
 		row.exec(b, req.Args)
 		b.answered(start)
 	}
+	if b.special {
+		b.shown(row, req.Args)
+	}
+}
+
+// start begins a command whose reply comes later, when all before it are done.
+// What it pushes to its own client comes before its reply, behind the others.
+func (b *batch) start(r *row, args [][]byte) {
+	if len(b.units) > 0 || b.ss.subscribed {
+		b.flush()
+	}
+	if b.ss.subscribed {
+		b.sendNow()
+	}
+	b.steps = append(b.steps, step{row: r, later: r.start(b, args)})
 }
 
 // lookup finds a command's row: another node may send internal ones too.
@@ -171,14 +199,14 @@ func (b *batch) forget() {
 
 // answered ends a command's reply, which began at start.
 func (b *batch) answered(start int) {
-	if b.buf[start] == '-' {
+	if start < len(b.buf) && b.buf[start] == '-' {
 		b.failed++
 	}
+	if b.ss.mute != muteNone {
+		b.muted(start)
+	}
 	if b.send != nil && len(b.buf) >= replyFlush {
-		if b.send(b.buf) != nil {
-			b.ss.closed = true
-		}
-		b.buf = b.buf[:0]
+		b.sendNow()
 	}
 }
 
@@ -198,6 +226,8 @@ func (b *batch) answer(st *step) {
 	switch {
 	case st.err != nil:
 		b.fail(st.err)
+	case st.later != nil:
+		st.later(b)
 	case st.row.merge == mergeNone:
 		b.part(&b.units[st.units])
 	default:

@@ -23,8 +23,8 @@ func (b *batch) docs(rows []*row) {
 }
 
 func (b *batch) doc(r *row) {
-	fields := 4
-	for _, has := range []bool{len(r.history) > 0, len(r.args) > 0, len(r.subs) > 0} {
+	fields := 3
+	for _, has := range []bool{r.complexity != "", len(r.history) > 0, len(r.args) > 0, len(r.subs) > 0} {
 		if has {
 			fields++
 		}
@@ -36,7 +36,9 @@ func (b *batch) doc(r *row) {
 	b.field("summary", r.summary)
 	b.field("since", r.since)
 	b.field("group", r.group)
-	b.field("complexity", r.complexity)
+	if r.complexity != "" {
+		b.field("complexity", r.complexity)
+	}
 	if r.deprecated != nil {
 		b.str("doc_flags")
 		b.words("deprecated")
@@ -81,7 +83,7 @@ func (b *batch) argument(a *argument) {
 		flags += " multiple_token"
 	}
 	fields := 2
-	for _, has := range []bool{a.typ == "key", a.token != "", a.since != "", flags != "", len(a.args) > 0} {
+	for _, has := range []bool{a.typ == "key", a.token != "", a.since != "", a.deprecated != "", flags != "", len(a.args) > 0} {
 		if has {
 			fields++
 		}
@@ -97,6 +99,9 @@ func (b *batch) argument(a *argument) {
 	}
 	if a.since != "" {
 		b.field("since", a.since)
+	}
+	if a.deprecated != "" {
+		b.field("deprecated_since", a.deprecated)
 	}
 	if flags != "" {
 		b.str("flags")

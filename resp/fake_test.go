@@ -25,6 +25,7 @@ type fakeCluster struct {
 	mu    sync.Mutex
 	cells map[string]*version.Cell
 	now   time.Time
+	wall  bool // now is the time
 	clock *version.Clock
 }
 
@@ -73,6 +74,9 @@ func newFake(t testing.TB, nodes int, opts Options) *fakeCluster {
 func (c *fakeCluster) time() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.wall {
+		return time.Now()
+	}
 	return c.now
 }
 
@@ -131,10 +135,10 @@ func (n *fakeNode) faulty(op string, key []byte) error {
 
 // update is what a replica does.
 func (n *fakeNode) update(u *replica.Update) (err error) {
-	stamp := n.clock.Now()
+	stamp, now := n.clock.Now(), n.time()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	m := version.Mint{Actor: n.actor, Time: stamp, Now: n.now.UnixMilli(), ClockMax: 10, MaxSiblings: 4}
+	m := version.Mint{Actor: n.actor, Time: stamp, Now: now.UnixMilli(), ClockMax: 10, MaxSiblings: 4}
 	cur, change := n.cells[string(u.Key.Key)], u.Change
 	if u.Decide != nil {
 		if change, err = u.Decide(cur, m.Now); err != nil {
@@ -249,11 +253,12 @@ func (n *fakeNode) Explain(_ context.Context, key replica.Key) (Explanation, err
 
 // live returns the live keys by slot and key.
 func (n *fakeNode) live() []string {
+	now := n.time().UnixMilli()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var keys []string
 	for k, cell := range n.cells {
-		if _, ok := cell.Winner(n.now.UnixMilli()); ok {
+		if _, ok := cell.Winner(now); ok {
 			keys = append(keys, k)
 		}
 	}
@@ -292,6 +297,17 @@ func (n *fakeNode) Flush(context.Context) error {
 	defer n.mu.Unlock()
 	clear(n.cells)
 	return nil
+}
+
+// Tell is heard by the others at once.
+func (n *fakeNode) Tell(message []byte) func() [][]byte {
+	var answers [][]byte
+	for _, other := range n.nodes {
+		if other != n {
+			answers = append(answers, other.server.Hear(bytes.Clone(message)))
+		}
+	}
+	return func() [][]byte { return answers }
 }
 
 func (n *fakeNode) Info() []Section {

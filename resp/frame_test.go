@@ -142,7 +142,7 @@ func (c *chunked) Close() error                    { return nil }
 func throughRedcon(t interface{ Fatalf(string, ...any) }, data []byte, next func(int) int, unauth bool) (reqs []Request, err error) {
 	g := &guard{
 		Conn: &chunked{data: data, next: next}, s: &Server{}, framer: newFramer(testMaxValue),
-		session: &Session{authed: !unauth},
+		session: &Session{client: &client{}, authed: !unauth},
 	}
 	rd := redcon.NewReader(g)
 	for {

@@ -89,6 +89,7 @@ func loopback(a net.Addr) bool {
 func (g *gate) admit(c net.Conn) *guard {
 	gd := &guard{Conn: c, s: g.s, ctx: g.work, framer: newFramer(g.s.opts.MaxValue)}
 	gd.session = g.s.newSession(c.RemoteAddr().String(), c.LocalAddr().String())
+	gd.session.client.sock, gd.session.open = c, gd.open
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mu.closed {
@@ -97,11 +98,13 @@ func (g *gate) admit(c net.Conn) *guard {
 	g.s.stats.connections.Add(1)
 	g.s.stats.clients.Add(1)
 	g.mu.guards[gd] = struct{}{}
+	g.s.clients.add(gd.session.client)
 	return gd
 }
 
 // left says that redcon is done with a client.
 func (g *gate) left(gd *guard) {
+	gd.leave()
 	g.s.stats.clients.Add(-1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -131,6 +134,7 @@ func (g *gate) shut(limit time.Duration) {
 		}
 	}
 	g.mu.Unlock()
+	g.s.pause.end()
 	g.Listener.Close()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()

@@ -146,7 +146,7 @@ func startRedis(t *testing.T, password string) string {
 func startOurs(t *testing.T, opts Options) string {
 	opts.Now = time.Now
 	n := newFake(t, 1, opts).nodes[0]
-	n.now = time.Now()
+	n.wall = true
 	socket := filepath.Join(t.TempDir(), "ours.sock")
 	ln, err := net.Listen("unix", socket)
 	if err != nil {

@@ -12,7 +12,9 @@ import (
 // A command without keys has exec. A command on keys has read, or write and
 // finish: its handlers see one key, and where it takes several the row's merge
 // says how the parts make one reply. A composite command, which reads some keys
-// to write others, has exec too: it asks commands on keys (inner.go).
+// to write others, has exec too: it asks commands on keys (inner.go). A command
+// that others answer has start, which begins it, and returns what waits for them
+// and appends the reply: several of a pipeline are under way at once.
 type row struct {
 	name  string // lower case; a subcommand's after its container's: "client|id"
 	arity int    // arguments with the name; negative: at least that many
@@ -33,6 +35,7 @@ type row struct {
 	subs []*row
 
 	exec   func(b *batch, args [][]byte)
+	start  func(b *batch, args [][]byte) func(*batch)
 	plan   func(b *batch, u *unit) error                 // reads the options; optional
 	read   func(b *batch, u *unit)                       // appends the reply: u.cell is read
 	write  func(b *batch, u *unit, w *coordinator.Write) // says what is to be done
@@ -43,7 +46,7 @@ type row struct {
 	internal bool   // asked by composite commands only: clients do not see it
 	partly   string // what of Redis's is missing or differs, and why, for people
 
-	noAuth, sub bool // derived from flags and name
+	noAuth, writes, subscriber, sub bool // derived from flags and name
 }
 
 // spec is a key specification: where some of a command's keys are, and what is
@@ -82,11 +85,11 @@ type deprecation struct{ since, instead string }
 
 // argument documents one argument, as COMMAND DOCS shows it.
 type argument struct {
-	name, typ, token, since string
-	optional, multiple      bool
-	tokens                  bool // one for each repetition
-	spec                    int  // of a key: the number of its specification
-	args                    []argument
+	name, typ, token, since, deprecated string
+	optional, multiple                  bool
+	tokens                              bool // one for each repetition
+	spec                                int  // of a key: the number of its specification
+	args                                []argument
 }
 
 // Constructors of arguments, by type.
@@ -108,6 +111,9 @@ func (a argument) after(token string) argument { a.token = token; return a }
 
 // from returns a with the version that brought it.
 func (a argument) from(since string) argument { a.since = since; return a }
+
+// until returns a as one that is not to be used since a version.
+func (a argument) until(since string) argument { a.deprecated = since; return a }
 
 // manyTokens returns a as one that is repeated with its token.
 func (a argument) manyTokens() argument { a.tokens = true; return a }
@@ -150,8 +156,16 @@ func newTable(groups ...[]*row) *table {
 func (t *table) index(r *row) {
 	t.byName[r.name] = r
 	r.noAuth, r.sub = contains(r.flags, "no_auth"), strings.Contains(r.name, "|")
+	r.writes = contains(r.flags, "write") || contains(replicated, r.name)
+	r.subscriber = contains(subscriberCommands, r.name)
 	t.longest = max(t.longest, len(r.name))
 }
+
+// Commands that write in Redis's eyes, without having the flag: replicas get them.
+const replicated = "publish spublish pfcount eval evalsha fcall"
+
+// What a client may still say in RESP2 while it is subscribed.
+const subscriberCommands = "subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe ping quit reset"
 
 // contains reports whether w is one of the words of s.
 func contains(s, w string) bool {

@@ -16,14 +16,18 @@ import (
 // Server serves Redis clients, and the commands that other nodes pass on. Its
 // methods may be called from any goroutine.
 type Server struct {
-	opts    Options
-	log     *slog.Logger
-	table   *table
-	cursors cursors
-	started time.Time
-	lastID  atomic.Int64 // of clients
-	stats   stats
-	batches sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
+	opts     Options
+	log      *slog.Logger
+	table    *table
+	cursors  cursors
+	started  time.Time
+	lastID   atomic.Int64 // of clients
+	stats    stats
+	clients  clients
+	hub      hub
+	monitors monitors
+	pause    pause
+	batches  sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
 }
 
 // New returns a server, or what is wrong with its options. It serves clients
@@ -33,8 +37,21 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, log: o.Logger, started: o.Now()}
-	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands(),
-		keyspaceCommands(), objectCommands(), rangeCommands(), bitmapCommands(), hyperloglogCommands(), dumpCommands(), internalCommands())
+	s.table = newTable(
+		connectionCommands(),
+		serverCommands(),
+		stringCommands(),
+		rangeCommands(),
+		bitmapCommands(),
+		hyperloglogCommands(),
+		genericCommands(),
+		keyspaceCommands(),
+		objectCommands(),
+		dumpCommands(),
+		pubsubCommands(),
+		siblingCommands(),
+		internalCommands(),
+	)
 	s.cursors.init()
 	return s, nil
 }
@@ -84,7 +101,7 @@ func serveClient(c redcon.Conn, _ redcon.Command) {
 // coordinator.Executor. Each is on one key, and runs here whatever the ring
 // says; what this node may not coordinate comes back as not started.
 func (s *Server) Execute(ctx context.Context, x *coordinator.Exec) {
-	ss := &Session{proto: resp2, authed: true, forwarded: true, r: x.R, w: x.W}
+	ss := &Session{profile: profile{proto: resp2}, authed: true, forwarded: true, r: x.R, w: x.W}
 	if x.Proto == resp3 {
 		ss.proto = resp3
 	}
@@ -111,12 +128,13 @@ func (s *Server) take(ctx context.Context, ss *Session) *batch {
 		b = &batch{s: s}
 	}
 	b.ctx, b.ss, b.proto, b.now = ctx, ss, ss.proto, s.opts.Now().UnixMilli()
+	b.special = ss.client != nil && b.isSpecial()
 	return b
 }
 
 // give takes a batch back, with whatever of its room is worth keeping.
 func (s *Server) give(b *batch) {
-	b.ctx, b.ss, b.send, b.passed = nil, nil, nil, nil
+	b.ctx, b.ss, b.send, b.passed, b.last = nil, nil, nil, nil, nil
 	b.ends = b.ends[:0]
 	b.failed, b.hits, b.misses = 0, 0, 0
 	b.buf = b.buf[:0]

@@ -269,6 +269,8 @@ func (n *Node) serve(req *peer.Request) {
 		n.serveStatus(req)
 	case req.Kind == replica.KindCompare:
 		n.background.exchange.Serve(req)
+	case req.Kind == replica.KindTell:
+		req.Reply(n.resp.Hear(req.Body))
 	default:
 		req.Fail(codeUnknownKind, fmt.Sprintf("%s does not know requests of kind %d: is it an older version?", n.cfg.Name, req.Kind))
 	}
