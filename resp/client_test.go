@@ -38,13 +38,15 @@ func TestPause(t *testing.T) {
 		}
 
 		a.say("CLIENT PAUSE 9223372036854775807 WRITE")
+		unpaused := make(chan []string)
 		go func() {
 			time.Sleep(time.Second)
-			a.say("CLIENT UNPAUSE")
+			unpaused <- a.say("CLIENT UNPAUSE")
 		}()
 		if d := took(b, "PUBLISH x y"); d != time.Second {
 			t.Errorf("until it was ended the pause was %v", d)
 		}
+		<-unpaused
 
 		// What comes before in the pipeline is answered before.
 		fmt.Fprint(a, "CLIENT PAUSE 1000\r\nPING\r\n")

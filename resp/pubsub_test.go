@@ -313,4 +313,6 @@ func FuzzHear(f *testing.F) {
 
 // hasLongVarint reports whether a length may have been written longer than it
 // had to be.
-func hasLongVarint(m []byte) bool { return bytes.ContainsFunc(m, func(r rune) bool { return r >= 0x80 }) }
+func hasLongVarint(m []byte) bool {
+	return bytes.ContainsFunc(m, func(r rune) bool { return r >= 0x80 })
+}
