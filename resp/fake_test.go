@@ -39,6 +39,8 @@ type fakeNode struct {
 	// fault, if set, decides what becomes of an operation on a key; nil: it is
 	// carried out.
 	fault func(op string, key []byte) error
+	// scanFault, if set, is what Scan answers at a position; nil: a page.
+	scanFault func(at Position) error
 	// owner, if set, overrides which node a slot belongs to.
 	owner func(slot uint16, class coordinator.Class) string
 	calls struct {
@@ -270,6 +272,11 @@ func (n *fakeNode) Count(context.Context) (int64, error) { return int64(len(n.li
 
 func (n *fakeNode) Scan(_ context.Context, from Position, limit int) (Page, error) {
 	page := Page{Next: from}
+	if n.scanFault != nil {
+		if err := n.scanFault(from); err != nil {
+			return page, err
+		}
+	}
 	for _, k := range n.live() {
 		slot := ring.Slot([]byte(k))
 		if slot < from.Slot || slot == from.Slot && from.After != nil && k <= string(from.After) {

@@ -37,8 +37,21 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, log: o.Logger, started: o.Now()}
-	s.table = newTable(connectionCommands(), serverCommands(), stringCommands(), genericCommands(), siblingCommands(),
-		rangeCommands(), bitmapCommands(), hyperloglogCommands(), dumpCommands(), pubsubCommands(), internalCommands())
+	s.table = newTable(
+		connectionCommands(),
+		serverCommands(),
+		stringCommands(),
+		rangeCommands(),
+		bitmapCommands(),
+		hyperloglogCommands(),
+		genericCommands(),
+		keyspaceCommands(),
+		objectCommands(),
+		dumpCommands(),
+		pubsubCommands(),
+		siblingCommands(),
+		internalCommands(),
+	)
 	s.cursors.init()
 	return s, nil
 }
