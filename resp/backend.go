@@ -5,6 +5,7 @@ import (
 
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/storage/version"
 )
 
@@ -42,14 +43,19 @@ type Cluster interface {
 	// is.
 	Settled(ctx context.Context) (reasons []string, err error)
 
-	// Count returns how many keys are alive in the whole cluster.
-	Count(ctx context.Context) (int64, error)
-	// Scan returns a page of the live keys of the whole cluster, from a
-	// position on, in order of slot and key. It may return fewer than limit
-	// keys, or none, before the end.
-	Scan(ctx context.Context, from Position, limit int) (Page, error)
-	// Flush deletes every key of the cluster.
-	Flush(ctx context.Context) error
+	// Owns reports whether this node is an owner of a slot now, and Slots who
+	// leads and owns all of them; nil: not known yet.
+	Owns(slot uint16) bool
+	Slots() *SlotTable
+
+	// Count returns how many keys are alive in ranges of slots, or all.
+	Count(ctx context.Context, in ...ring.Range) (int64, error)
+	// Scan returns a page of the live keys of the cluster, from a position up
+	// to a slot, in order of slot and key. It may return fewer than limit keys,
+	// or none, before the end.
+	Scan(ctx context.Context, from Position, last uint16, limit int) (Page, error)
+	// Flush deletes every key of ranges of slots, or all.
+	Flush(ctx context.Context, in ...ring.Range) error
 
 	// Tell sends a message to all other live nodes at once, where Server.Hear
 	// gets those of one caller in their order, and returns what waits for their

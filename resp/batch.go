@@ -116,6 +116,9 @@ func (b *batch) add(req *Request) {
 	if err == nil && !b.ss.authed && !row.noAuth {
 		err = errNoAuth
 	}
+	if err == nil && b.ss.view == ClusterView && row.at != nil {
+		err = b.redirect(row, req.Args)
+	}
 	if err == nil {
 		b.last = row
 		if b.special {

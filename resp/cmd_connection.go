@@ -49,6 +49,8 @@ func selectDB(b *batch, args [][]byte) {
 		b.fail(err)
 	case n < math.MinInt32 || n > math.MaxInt32:
 		b.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+	case n != 0 && b.ss.view == ClusterView:
+		b.fail(notInCluster("SELECT"))
 	case n != 0:
 		b.fail(errDBIndex)
 	default:

@@ -23,7 +23,7 @@ func keys(b *batch, args [][]byte) {
 	all := len(args[1]) == 1 && args[1][0] == '*'
 	var found [][]byte
 	for at, done := (Position{}), false; !done; {
-		page, err := b.s.opts.Cluster.Scan(b.ctx, at, keysPage)
+		page, err := b.scanPage(at, keysPage)
 		if err != nil {
 			b.fail(err)
 			return
@@ -48,7 +48,7 @@ func randomKey(b *batch, _ [][]byte) {
 	start := Position{Slot: uint16(rand.IntN(slots))}
 	var some []ScannedKey
 	for at, wrapped := start, false; len(some) < keysPage; {
-		page, err := b.s.opts.Cluster.Scan(b.ctx, at, keysPage-len(some))
+		page, err := b.scanPage(at, keysPage-len(some))
 		if err != nil {
 			b.fail(err)
 			return
@@ -182,8 +182,18 @@ func parseDB(arg []byte, malformed error) error {
 	return nil
 }
 
+// notInCluster is what commands about other databases answer on the cluster
+// view.
+func notInCluster(command string) fault {
+	return fault("ERR " + command + " is not allowed in cluster mode")
+}
+
 // move has nowhere to move a key to.
 func move(b *batch, args [][]byte) {
+	if b.ss.view == ClusterView {
+		b.fail(notInCluster("MOVE"))
+		return
+	}
 	if err := parseDB(args[2], errNotInteger); err != nil {
 		b.fail(err)
 		return
@@ -192,6 +202,10 @@ func move(b *batch, args [][]byte) {
 }
 
 func swapDB(b *batch, args [][]byte) {
+	if b.ss.view == ClusterView {
+		b.fail(notInCluster("SWAPDB"))
+		return
+	}
 	for i, malformed := range []error{errFirstDB, errSecondDB} {
 		if _, err := parseInt(args[i+1]); err != nil {
 			b.fail(malformed)

@@ -63,7 +63,7 @@ func (b *batch) scanKeys(o *scanOptions, at Position) (keys [][]byte, _ Position
 		if rest {
 			limit = scanSlotPage
 		}
-		page, err := b.s.opts.Cluster.Scan(b.ctx, at, limit)
+		page, err := b.scanPage(at, limit)
 		if err != nil {
 			return nil, at, false, err
 		}

@@ -38,7 +38,10 @@ type fakeNode struct {
 
 	// fault, if set, decides what becomes of an operation on a key; nil: it is
 	// carried out.
-	fault func(op string, key []byte) error
+	fault   func(op string, key []byte) error
+	down    bool // for Slots
+	table   *SlotTable
+	tableOf string
 	// scanFault, if set, is what Scan answers at a position; nil: a page.
 	scanFault func(at Position) error
 	// owner, if set, overrides which node a slot belongs to.
@@ -268,9 +271,19 @@ func (n *fakeNode) live() []string {
 	return keys
 }
 
-func (n *fakeNode) Count(context.Context) (int64, error) { return int64(len(n.live())), nil }
+func (n *fakeNode) Count(_ context.Context, in ...ring.Range) (int64, error) {
+	return int64(len(n.liveIn(in))), nil
+}
 
-func (n *fakeNode) Scan(_ context.Context, from Position, limit int) (Page, error) {
+// liveIn returns the live keys of ranges of slots, or all.
+func (n *fakeNode) liveIn(in []ring.Range) []string {
+	return slices.DeleteFunc(n.live(), func(k string) bool {
+		slot := ring.Slot([]byte(k))
+		return len(in) > 0 && !slices.ContainsFunc(in, func(r ring.Range) bool { return r.Lo <= slot && slot <= r.Hi })
+	})
+}
+
+func (n *fakeNode) Scan(_ context.Context, from Position, last uint16, limit int) (Page, error) {
 	page := Page{Next: from}
 	if n.scanFault != nil {
 		if err := n.scanFault(from); err != nil {
@@ -282,6 +295,9 @@ func (n *fakeNode) Scan(_ context.Context, from Position, limit int) (Page, erro
 		if slot < from.Slot || slot == from.Slot && from.After != nil && k <= string(from.After) {
 			continue
 		}
+		if slot > last {
+			break
+		}
 		if len(page.Keys) == limit {
 			return page, nil
 		}
@@ -292,10 +308,13 @@ func (n *fakeNode) Scan(_ context.Context, from Position, limit int) (Page, erro
 	return page, nil
 }
 
-func (n *fakeNode) Flush(context.Context) error {
+func (n *fakeNode) Flush(_ context.Context, in ...ring.Range) error {
+	keys := n.liveIn(in)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	clear(n.cells)
+	for _, k := range keys {
+		delete(n.cells, k)
+	}
 	return nil
 }
 

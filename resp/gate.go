@@ -14,6 +14,7 @@ import (
 type gate struct {
 	net.Listener
 	s    *Server
+	view View
 	work context.Context // of the clients' commands: outlives the accepting
 
 	mu struct {
@@ -29,8 +30,8 @@ const (
 	acceptPause = 10 * time.Millisecond  // after a failed accept, as with too many open files
 )
 
-func newGate(s *Server, ln net.Listener, work context.Context) *gate {
-	g := &gate{Listener: ln, s: s, work: work}
+func newGate(s *Server, ln net.Listener, view View, work context.Context) *gate {
+	g := &gate{Listener: ln, s: s, view: view, work: work}
 	g.mu.guards = make(map[*guard]struct{})
 	g.mu.empty = make(chan struct{})
 	return g
@@ -89,7 +90,7 @@ func loopback(a net.Addr) bool {
 func (g *gate) admit(c net.Conn) *guard {
 	gd := &guard{Conn: c, s: g.s, ctx: g.work, framer: newFramer(g.s.opts.MaxValue)}
 	gd.session = g.s.newSession(c.RemoteAddr().String(), c.LocalAddr().String())
-	gd.session.client.sock, gd.session.open = c, gd.open
+	gd.session.client.sock, gd.session.open, gd.session.view = c, gd.open, g.view
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mu.closed {

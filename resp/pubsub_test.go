@@ -55,7 +55,7 @@ func serveAll(t *testing.T, nodes int, opts Options) (ls []*pipeListener, c *fak
 		l := newPipeListener()
 		ls = append(ls, l)
 		ended.Go(func() {
-			if err := n.server.Serve(ctx, l); err != nil {
+			if err := n.server.Serve(ctx, l, PlainView); err != nil {
 				t.Error(err)
 			}
 		})

@@ -46,7 +46,8 @@ type row struct {
 	internal bool   // asked by composite commands only: clients do not see it
 	partly   string // what of Redis's is missing or differs, and why, for people
 
-	noAuth, writes, subscriber, sub bool // derived from flags and name
+	at                              []spec // of its keys
+	noAuth, writes, subscriber, sub bool   // derived from flags and name
 }
 
 // spec is a key specification: where some of a command's keys are, and what is
@@ -159,6 +160,11 @@ func (t *table) index(r *row) {
 	r.writes = contains(r.flags, "write") || contains(replicated, r.name)
 	r.subscriber = contains(subscriberCommands, r.name)
 	t.longest = max(t.longest, len(r.name))
+	for _, k := range r.keySpecs() {
+		if !contains(k.access, "not_key") {
+			r.at = append(r.at, k)
+		}
+	}
 }
 
 // Commands that write in Redis's eyes, without having the flag: replicas get them.

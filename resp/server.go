@@ -48,6 +48,7 @@ func New(o Options) (*Server, error) {
 		keyspaceCommands(),
 		objectCommands(),
 		dumpCommands(),
+		slotCommands(),
 		pubsubCommands(),
 		siblingCommands(),
 		internalCommands(),
@@ -56,14 +57,15 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve serves the clients of a listener, which it closes, until ctx ends.
+// Serve serves the clients of a listener, which it closes, until ctx ends: they
+// see the node by the view.
 // Then it stops accepting, lets what has been read be answered within
 // Options.Drain, and returns nil when every client's goroutine has ended. It
 // may be called for several listeners.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+func (s *Server) Serve(ctx context.Context, ln net.Listener, view View) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	g := newGate(s, ln, work)
+	g := newGate(s, ln, view, work)
 	var clients sync.WaitGroup
 	server := redcon.NewServer("", serveClient, func(c redcon.Conn) bool {
 		gd := c.NetConn().(*guard)

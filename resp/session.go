@@ -11,6 +11,7 @@ type Session struct {
 	*client // nil: another node passed the commands on
 	profile
 
+	view   View // of its listener
 	authed bool
 	r, w   int  // DQUORUM's; 0: the node's own
 	closed bool // QUIT: nothing behind it is served
@@ -48,7 +49,7 @@ func (ss *Session) outbox() *outbox {
 // reset returns the session to its beginning, as RESET does.
 func (ss *Session) reset(authed bool) {
 	*ss = Session{
-		client: ss.client, open: ss.open, authed: authed,
+		client: ss.client, open: ss.open, view: ss.view, authed: authed,
 		profile: profile{proto: resp2, libs: ss.libs, noEvict: ss.noEvict, noTouch: ss.noTouch},
 	}
 }

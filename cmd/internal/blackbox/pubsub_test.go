@@ -248,3 +248,36 @@ func TestSlowSubscriber(t *testing.T) {
 		t.Error("the log does not tell")
 	}
 }
+
+// TestShardChannels: a cluster-aware client finds the nodes of its shard
+// channels, and messages reach who subscribed to them at any node of either view.
+func TestShardChannels(t *testing.T) {
+	c := startCluster(t, 3)
+	ctx := t.Context()
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.n(1).clusterAddr()}})
+	defer rdb.Close()
+	for i := range 20 {
+		channel := fmt.Sprintf("orders:%d", i)
+		aware := rdb.SSubscribe(ctx, channel)
+		plain := c.n(1 + i%3).rdb().SSubscribe(ctx, channel)
+		for _, sub := range []*redis.PubSub{aware, plain} {
+			if _, err := sub.Receive(ctx); err != nil {
+				t.Fatalf("SSUBSCRIBE %s: %v", channel, err)
+			}
+		}
+		n, err := rdb.SPublish(ctx, channel, "aware").Result()
+		want(t, "SPUBLISH by a client that knows the cluster", 2, n, err)
+		n, err = c.n(1+(i+1)%3).rdb().SPublish(ctx, channel, "plain").Result()
+		want(t, "SPUBLISH by one that does not", 2, n, err)
+		for _, sub := range []*redis.PubSub{aware, plain} {
+			for _, payload := range []string{"aware", "plain"} {
+				m, err := sub.ReceiveMessage(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want(t, "message on "+channel, payload, m.Payload, nil)
+			}
+			sub.Close()
+		}
+	}
+}

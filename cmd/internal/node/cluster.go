@@ -147,12 +147,14 @@ func eventDetail(e *ring.Event) string {
 	return ""
 }
 
-// Count returns how many keys are alive in the cluster.
-func (c cluster) Count(ctx context.Context) (int64, error) { return c.n.coordinator.Count(ctx) }
+// Count returns how many keys are alive in ranges of slots, or all.
+func (c cluster) Count(ctx context.Context, in ...ring.Range) (int64, error) {
+	return c.n.coordinator.Count(ctx, in...)
+}
 
 // Scan returns a page of the cluster's live keys.
-func (c cluster) Scan(ctx context.Context, from resp.Position, limit int) (resp.Page, error) {
-	page, err := c.n.coordinator.ScanPage(ctx, coordinator.Position(from), limit)
+func (c cluster) Scan(ctx context.Context, from resp.Position, last uint16, limit int) (resp.Page, error) {
+	page, err := c.n.coordinator.ScanPage(ctx, coordinator.Position(from), last, limit)
 	if err != nil {
 		return resp.Page{}, err
 	}
@@ -166,11 +168,24 @@ func (c cluster) Scan(ctx context.Context, from resp.Position, limit int) (resp.
 // Keys that Flush deletes at a time.
 const flushPage = 512
 
-// Flush deletes every key that is alive when its slot's turn comes.
-func (c cluster) Flush(ctx context.Context) error {
-	var at coordinator.Position
+// Flush deletes every key of ranges of slots, or all, that is alive when its
+// slot's turn comes.
+func (c cluster) Flush(ctx context.Context, in ...ring.Range) error {
+	if len(in) == 0 {
+		in = []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
+	}
+	for _, r := range in {
+		if err := c.flush(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c cluster) flush(ctx context.Context, in ring.Range) error {
+	at := coordinator.Position{Slot: in.Lo}
 	for {
-		page, err := c.n.coordinator.ScanPage(ctx, at, flushPage)
+		page, err := c.n.coordinator.ScanPage(ctx, at, in.Hi, flushPage)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +24,8 @@ func (n *Node) respOptions() resp.Options {
 	}
 }
 
-// serveRESP serves clients on both ports; on the cluster view's as on the
-// plain one's. Clients that connect earlier wait in the listeners.
+// serveRESP serves clients on both ports, each with its view. Clients that
+// connect earlier wait in the listeners.
 func (n *Node) serveRESP(ctx context.Context) error {
 	if copied, err := n.store.GetMeta(forgetKey); err != nil {
 		return err
@@ -43,9 +42,8 @@ func (n *Node) serveRESP(ctx context.Context) error {
 	}
 	meet(ctx, others, n.peers.Up, n.cfg.Timeout)
 	g, ctx := errgroup.WithContext(ctx)
-	for _, ln := range []net.Listener{n.listeners.plain, n.listeners.cluster} {
-		g.Go(func() error { return n.resp.Serve(ctx, ln) })
-	}
+	g.Go(func() error { return n.resp.Serve(ctx, n.listeners.plain, resp.PlainView) })
+	g.Go(func() error { return n.resp.Serve(ctx, n.listeners.cluster, resp.ClusterView) })
 	return g.Wait()
 }
 

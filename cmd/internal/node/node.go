@@ -41,6 +41,7 @@ type Node struct {
 	ready chan struct{} // closed when the data is fit to be served
 	fatal chan error    // the disk's last word
 	names atomic.Value  // actorNames
+	slots atomic.Pointer[slotTable]
 
 	explains chan explainJob
 }
