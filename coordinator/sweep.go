@@ -46,12 +46,50 @@ func (c *Coordinator) Sweep(ctx context.Context, in []ring.Range, handle func([]
 	if err := s.kept(&v); err != nil {
 		return err
 	}
-	for _, r := range s.in {
-		if err := s.pages(Position{Slot: r.Lo}, func(at Position) (sweepPage, error) { return s.owned(at, r.Hi) }); err != nil {
-			return err
+	var jobs []func() error
+	for _, part := range halves(s.in) {
+		jobs = append(jobs, func() error { return s.ownedIn(part) })
+	}
+	return together(jobs)
+}
+
+// halves divides ranges in two: while a page of one is handled, one of the other
+// is read.
+func halves(in []ring.Range) (parts [2][]ring.Range) {
+	slots := 0
+	for _, r := range in {
+		slots += r.Len()
+	}
+	slots /= 2
+	for _, r := range in {
+		switch n := r.Len(); {
+		case slots >= n:
+			parts[0] = append(parts[0], r)
+		case slots > 0:
+			mid := r.Lo + uint16(slots)
+			parts[0] = append(parts[0], ring.Range{Lo: r.Lo, Hi: mid - 1})
+			parts[1] = append(parts[1], ring.Range{Lo: mid, Hi: r.Hi})
+		default:
+			parts[1] = append(parts[1], r)
+		}
+		slots -= min(slots, r.Len())
+	}
+	return parts
+}
+
+// together runs jobs side by side, and returns the first error once all have
+// ended.
+func together(jobs []func() error) (first error) {
+	ended := make(chan error, len(jobs))
+	for _, job := range jobs {
+		go func() { ended <- job() }()
+	}
+	for range jobs {
+		if err := <-ended; first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
 // sweeper is one Sweep.
@@ -99,6 +137,16 @@ func (s *sweeper) pages(at Position, read func(at Position) (sweepPage, error)) 
 	}
 }
 
+func (s *sweeper) ownedIn(in []ring.Range) error {
+	for _, r := range in {
+		err := s.pages(Position{Slot: r.Lo}, func(at Position) (sweepPage, error) { return s.owned(at, r.Hi) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // owned reads a page from owners.
 func (s *sweeper) owned(at Position, to uint16) (page sweepPage, err error) {
 	left := func() int { return replica.MaxPage - len(page.cells) }
@@ -121,30 +169,21 @@ var errUnheard = errors.New("what a node keeps for others cannot be read")
 // kept has the cells handled that members keep for others. Members that cannot
 // be asked do not count: no quorum does with what they keep.
 func (s *sweeper) kept(v *View) error {
-	members := v.Ring.Members()
-	ended := make(chan error, len(members))
-	for i := range members {
-		node := members[i].Name
-		if node != s.c.opts.Self && !s.c.peers.Up(node) {
-			ended <- nil
+	var jobs []func() error
+	for _, m := range v.Ring.Members() {
+		if m.Name != s.c.opts.Self && !s.c.peers.Up(m.Name) {
 			continue
 		}
-		go func() {
-			err := s.keptBy(v, node)
+		jobs = append(jobs, func() error {
+			err := s.keptBy(v, m.Name)
 			if errors.Is(err, errUnheard) {
-				s.c.log.Warn("clearing goes on without what a node keeps for others", "node", node, "err", err)
-				err = nil
+				s.c.log.Warn("clearing goes on without what a node keeps for others", "node", m.Name, "err", err)
+				return nil
 			}
-			ended <- err
-		}()
+			return err
+		})
 	}
-	var first error
-	for range members {
-		if err := <-ended; first == nil {
-			first = err
-		}
-	}
-	return first
+	return together(jobs)
 }
 
 func (s *sweeper) keptBy(v *View, node string) error {
