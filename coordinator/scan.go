@@ -61,6 +61,30 @@ func (p *KeyPage) add(key replica.Key) {
 	}
 }
 
+// Seek returns the first row of a slot that is the one looked for, alive or not,
+// on whichever owner answers soon; nil: there is none. It fails as ScanPage does.
+func (c *Coordinator) Seek(ctx context.Context, slot uint16, is func(row []byte) bool) (row []byte, err error) {
+	for at, done := (Position{Slot: slot}), false; row == nil && !done; {
+		left := func() int {
+			if row != nil {
+				return 0
+			}
+			return replica.MaxPage
+		}
+		at, done, err = c.eachStretch(ctx, at, slot, true, left, func(key replica.Key, _ []*version.Cell) {
+			if row == nil {
+				if r := storage.AppendRow(nil, key.Slot, key.Key, key.Field); is(r) {
+					row = r
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return row, nil
+}
+
 // eachStretch reads the cells from a position up to a slot, stretch by stretch,
 // from R owners of each, or from all that answer soon, and shows found each
 // cell's copies, until it has come to the end or to what is left, or half of its

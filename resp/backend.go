@@ -54,6 +54,9 @@ type Cluster interface {
 	// to a slot, in order of slot and key. It may return fewer than limit keys,
 	// or none, before the end.
 	Scan(ctx context.Context, from Position, last uint16, limit int) (Page, error)
+	// Seek returns the first After of a position in a slot that is the one looked
+	// for; nil: there is none.
+	Seek(ctx context.Context, slot uint16, is func(after []byte) bool) (after []byte, err error)
 	// Sweep has handle take care, page by page, of every cell of ranges of slots,
 	// or all, of which a copy is alive that can be reached: merged from its
 	// copies, without its value. A page that handle fails on may be tried again.

@@ -308,6 +308,18 @@ func (n *fakeNode) Scan(_ context.Context, from Position, last uint16, limit int
 	return page, nil
 }
 
+// Seek finds deleted keys too, as a replica does.
+func (n *fakeNode) Seek(_ context.Context, slot uint16, is func([]byte) bool) ([]byte, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for k := range n.cells {
+		if ring.Slot([]byte(k)) == slot && is([]byte(k)) {
+			return []byte(k), nil
+		}
+	}
+	return nil, nil
+}
+
 func (n *fakeNode) Sweep(_ context.Context, in []ring.Range, handle func([]replica.KeyedCell) error) error {
 	for keys := range slices.Chunk(n.liveIn(in), 7) {
 		var cells []replica.KeyedCell

@@ -164,6 +164,11 @@ func (c cluster) Scan(ctx context.Context, from resp.Position, last uint16, limi
 	return out, nil
 }
 
+// Seek finds a place in a slot.
+func (c cluster) Seek(ctx context.Context, slot uint16, is func([]byte) bool) ([]byte, error) {
+	return c.n.coordinator.Seek(ctx, slot, is)
+}
+
 // Sweep shows every cell of ranges of slots, or all, that may be alive.
 func (c cluster) Sweep(ctx context.Context, in []ring.Range, handle func([]replica.KeyedCell) error) error {
 	return c.n.coordinator.Sweep(ctx, in, handle)
