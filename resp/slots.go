@@ -17,6 +17,14 @@ const (
 	ClusterView
 )
 
+// mode is what the node says it is.
+func (v View) mode() string {
+	if v == ClusterView {
+		return "cluster"
+	}
+	return "standalone"
+}
+
 // SlotTable is who leads and who owns every slot, as this node sees it now. It
 // never changes.
 type SlotTable struct {
@@ -31,7 +39,7 @@ type SlotTable struct {
 type SlotNode struct {
 	Name     string
 	ID       string // 40 hex digits, the same as long as its data directory is
-	Host     string // never empty
+	Host     string // empty: never heard of, and so not up
 	Port     int    // of its cluster view
 	PeerPort int
 	Up       bool
