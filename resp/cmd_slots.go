@@ -30,8 +30,8 @@ func clusterSlots(b *batch, _ [][]byte) {
 	if t == nil {
 		return
 	}
-	b.array(len(t.Ranges))
-	for _, r := range t.Ranges {
+	b.array(len(t.shown))
+	for _, r := range t.shown {
 		b.array(2 + len(r.Nodes))
 		b.int(int64(r.Lo))
 		b.int(int64(r.Hi))
