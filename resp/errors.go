@@ -17,6 +17,10 @@ type fault string
 
 func (f fault) Error() string { return string(f) }
 
+// Fault returns the error that is answered by a text, whose first word is its
+// code: what another node answered, say.
+func Fault(text string) error { return fault(text) }
+
 // Faults in Redis 7's words.
 const (
 	errSyntax       = fault("ERR syntax error")
