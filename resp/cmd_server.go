@@ -28,22 +28,6 @@ func dbSize(b *batch, _ [][]byte) {
 	b.int(n)
 }
 
-// flushAll is FLUSHALL and FLUSHDB, which are the same with one database. They
-// answer when all is done, whatever they are told.
-func flushAll(b *batch, args [][]byte) {
-	if len(args) > 2 || len(args) == 2 && !is(args[1], "ASYNC") && !is(args[1], "SYNC") {
-		b.fail(errSyntax)
-		return
-	}
-	if mine := b.mine(); mine == nil || len(mine) > 0 {
-		if err := b.s.opts.Cluster.Flush(b.ctx, mine...); err != nil {
-			b.fail(err)
-			return
-		}
-	}
-	b.ok()
-}
-
 // infoSections are Redis's, in its order. Keyspace counts the keys of the whole
 // cluster, so it is only there when it is asked for by name.
 var infoSections = []struct {
