@@ -25,24 +25,34 @@ type share struct {
 // fails with *NoQuorumError where fewer than R of a slot's can be, as a read
 // would, and with ErrLoading.
 func (c *Coordinator) Count(ctx context.Context) (int64, error) {
+	n, err := c.count(ctx, replica.KindCount)
+	return int64(n.Live), err
+}
+
+// Keys is Count, and how long the keys live.
+func (c *Coordinator) Keys(ctx context.Context) (replica.KeyCount, error) {
+	return c.count(ctx, replica.KindKeys)
+}
+
+// count asks the nodes by requests of a kind.
+func (c *Coordinator) count(ctx context.Context, kind uint8) (total replica.KeyCount, err error) {
 	v := c.views.View()
 	if v.Ring == nil {
-		return 0, ErrLoading
+		return total, ErrLoading
 	}
 	deadline := time.Now().Add(countTimeout)
 	if t, ok := ctx.Deadline(); ok && t.Before(deadline) {
 		deadline = t
 	}
-	var total int64
 	var failed []string // nodes that did not answer, for any slot
 	todo := []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
 	for len(todo) > 0 {
 		shares, err := c.plan(&v, todo, failed)
 		if err != nil {
-			return 0, err
+			return replica.KeyCount{}, err
 		}
-		n, lost := c.countShares(ctx, shares, deadline)
-		total += int64(n)
+		n, lost := c.countShares(ctx, kind, shares, deadline)
+		total.Add(n)
 		todo = todo[:0]
 		for _, s := range lost {
 			todo = append(todo, s.slots)
@@ -83,10 +93,10 @@ func (c *Coordinator) plan(v *View, ranges []ring.Range, failed []string) ([]sha
 }
 
 // countShares has all shares counted at once, and returns those that were not.
-func (c *Coordinator) countShares(ctx context.Context, shares []share, deadline time.Time) (total uint64, lost []share) {
+func (c *Coordinator) countShares(ctx context.Context, kind uint8, shares []share, deadline time.Time) (total replica.KeyCount, lost []share) {
 	type counted struct {
 		share
-		n   uint64
+		n   replica.KeyCount
 		err error
 	}
 	now := c.opts.Now().UnixMilli()
@@ -96,23 +106,27 @@ func (c *Coordinator) countShares(ctx context.Context, shares []share, deadline 
 			continue
 		}
 		request := replica.AppendCount(nil, s.slots.Lo, s.slots.Hi, now)
-		c.peers.Call(s.node, peer.Bulk, replica.KindCount, request, deadline, func(r peer.Reply) {
-			n, err := uint64(0), r.Err
-			if err == nil {
-				n, err = replica.DecodeCounted(r.Body)
+		c.peers.Call(s.node, peer.Bulk, kind, request, deadline, func(r peer.Reply) {
+			n, err := replica.KeyCount{}, r.Err
+			switch {
+			case err != nil:
+			case kind == replica.KindKeys:
+				n, err = replica.DecodeKeyCount(r.Body)
+			default:
+				n.Live, err = replica.DecodeCounted(r.Body)
 			}
 			answers <- counted{s, n, err}
 		})
 	}
 	for _, s := range shares {
 		if s.node == "" {
-			n, err := c.replica.Count(ctx, s.slots.Lo, s.slots.Hi, now)
+			n, err := c.replica.Keys(ctx, s.slots.Lo, s.slots.Hi, now)
 			answers <- counted{s, n, err}
 		}
 	}
 	for range shares {
 		if a := <-answers; a.err == nil {
-			total += a.n
+			total.Add(a.n)
 		} else {
 			lost = append(lost, a.share)
 		}

@@ -18,7 +18,7 @@ import (
 // is no answer to them. It never blocks.
 func (c *Coordinator) Refuse(req *peer.Request) bool {
 	switch req.Kind {
-	case replica.KindRead, replica.KindScan, replica.KindCount:
+	case replica.KindRead, replica.KindScan, replica.KindCount, replica.KindKeys:
 		return c.refuse(req.Kind, req.Body, req)
 	}
 	return false

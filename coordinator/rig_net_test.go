@@ -163,18 +163,21 @@ func (n *node) serve(kind uint8, body []byte, reply answer) {
 			return
 		}
 		reply.Reply(replica.AppendPage(nil, page))
-	case replica.KindCount:
+	case replica.KindCount, replica.KindKeys:
 		first, last, now, err := replica.DecodeCount(body)
 		if err != nil {
 			bad(err)
 			return
 		}
-		c, err := n.replica.Count(context.Background(), first, last, now)
-		if err != nil {
+		c, err := n.replica.Keys(context.Background(), first, last, now)
+		switch {
+		case err != nil:
 			bad(err)
-			return
+		case kind == replica.KindKeys:
+			reply.Reply(replica.AppendKeyCount(nil, c))
+		default:
+			reply.Reply(replica.AppendCounted(nil, c.Live))
 		}
-		reply.Reply(replica.AppendCounted(nil, c))
 	}
 }
 

@@ -150,6 +150,21 @@ func TestCount(t *testing.T) {
 				t.Fatalf("%s counts %d", n.name, got)
 			}
 		}
+		expiry := time.Now().Add(time.Hour).UnixMilli()
+		ops := []Write{{Update: replica.Update{Key: key("k1"), Change: replica.Change{
+			Kind: replica.Put, Value: []byte("v"), Expiry: expiry,
+		}}}}
+		if r.nodes["n2"].Write(context.Background(), ops); ops[0].Err != nil {
+			t.Fatal(ops[0].Err)
+		}
+		time.Sleep(time.Second)
+		for _, n := range r.nodes {
+			left := expiry - time.Now().UnixMilli()
+			k, err := n.Keys(context.Background())
+			if err != nil || k != (replica.KeyCount{Live: 100, Expiring: 1, TTL: uint64(left)}) {
+				t.Fatalf("%s counts %+v, %v", n.name, k, err)
+			}
+		}
 		// A node that fails is replaced, one that is down not asked.
 		r.setDown("n2", true)
 		r.setFate(only("n3", replica.KindCount, fate{cut: true}))

@@ -87,7 +87,24 @@ func scanned(row, value []byte, stripped bool) (KeyedCell, error) {
 
 // Count returns how many keys of slots first to last, both included, are alive
 // at the Unix time now, in ms, on this replica. It reads every cell of them.
-func (r *Replica) Count(ctx context.Context, first, last uint16, now int64) (n uint64, err error) {
+func (r *Replica) Count(ctx context.Context, first, last uint16, now int64) (uint64, error) {
+	n, err := r.Keys(ctx, first, last, now)
+	return n.Live, err
+}
+
+// KeyCount is how many keys are alive.
+type KeyCount struct {
+	Live, Expiring uint64
+	TTL            uint64 // of those that expire, in ms, all together
+}
+
+// Add adds the keys of other slots.
+func (n *KeyCount) Add(o KeyCount) {
+	n.Live, n.Expiring, n.TTL = n.Live+o.Live, n.Expiring+o.Expiring, n.TTL+o.TTL
+}
+
+// Keys is Count, and how long the keys live.
+func (r *Replica) Keys(ctx context.Context, first, last uint16, now int64) (n KeyCount, err error) {
 	from, to := rowRange(first, last)
 	var counted []byte // the last key that was counted, as a row without a field
 	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
@@ -98,15 +115,20 @@ func (r *Replica) Count(ctx context.Context, first, last uint16, now int64) (n u
 		if err != nil {
 			return false, fmt.Errorf("counting cells: %w", err)
 		}
-		if _, ok := cell.Winner(now); !ok {
+		s, ok := cell.Winner(now)
+		if !ok {
 			return true, nil
+		}
+		if !s.Version.Dead(now) && s.Version.Expiry > 0 {
+			n.Expiring++
+			n.TTL += uint64(s.Version.Expiry - now)
 		}
 		slot, key, _, err := storage.ParseRow(row)
 		if err != nil {
 			return false, fmt.Errorf("counting cells: %w", err)
 		}
 		counted = storage.AppendRow(counted[:0], slot, key, nil)
-		n++
+		n.Live++
 		return true, nil
 	})
 	return n, err

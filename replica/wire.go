@@ -9,7 +9,7 @@ import (
 )
 
 // Kinds of requests between nodes. The replica answers Apply, Read, Scan, Count
-// and those from Hint to Probe; the others belong to the packages above and have their numbers here
+// those from Hint to Probe and Keys; the others belong to the packages above and have their numbers here
 // so that no two packages choose the same.
 const (
 	KindApply   uint8 = 1 + iota // merge cells
@@ -26,6 +26,7 @@ const (
 	KindCollect                  // drop dead cells that every owner holds
 	KindProbe                    // whether the disk answers
 	KindCompare                  // compare everything with the other owners now
+	KindKeys                     // live keys of a slot range, and how long they live
 )
 
 // Codes of failed requests. Packages above number theirs from CodeOthers.

@@ -120,3 +120,19 @@ func DecodeCounted(body []byte) (uint64, error) {
 	}
 	return n, nil
 }
+
+// AppendKeyCount appends the answer to a KindKeys request, which is made as
+// KindCount's, to dst.
+func AppendKeyCount(dst []byte, n KeyCount) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(dst, n.Live), n.Expiring), n.TTL)
+}
+
+// DecodeKeyCount reads the answer to a KindKeys request.
+func DecodeKeyCount(body []byte) (n KeyCount, err error) {
+	r := reader{buf: body}
+	n.Live, n.Expiring, n.TTL = r.uint(), r.uint(), r.uint()
+	if err := r.end(); err != nil {
+		return KeyCount{}, fmt.Errorf("keys of a slot range: %w", err)
+	}
+	return n, nil
+}
