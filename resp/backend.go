@@ -42,8 +42,16 @@ type Cluster interface {
 	// is.
 	Settled(ctx context.Context) (reasons []string, err error)
 
-	// Count returns how many keys are alive in the whole cluster.
+	// Members returns how many nodes the cluster has.
+	Members() int
+
+	// Count returns how many keys are alive in the whole cluster, and Keyspace
+	// how long they live, too.
 	Count(ctx context.Context) (int64, error)
+	Keyspace(ctx context.Context) (Keys, error)
+	// Expired returns how many keys this node has cleared away because they had
+	// expired, since its start.
+	Expired() int64
 	// Scan returns a page of the live keys of the whole cluster, from a
 	// position on, in order of slot and key. It may return fewer than limit
 	// keys, or none, before the end.
@@ -75,6 +83,12 @@ type Page struct {
 type ScannedKey struct {
 	Key  []byte
 	Type string
+}
+
+// Keys is how many keys there are.
+type Keys struct {
+	Live, Expiring int64
+	MeanTTL        int64 // of those that expire, in ms
 }
 
 // Status is the cluster as this node sees it.

@@ -26,7 +26,7 @@ func quit(b *batch, _ [][]byte) {
 }
 
 func reset(b *batch, _ [][]byte) {
-	b.ss.reset(b.s.opts.Password == "")
+	b.ss.reset(b.s.settings().password == "")
 	b.proto = b.ss.proto
 	b.simple("RESET")
 }
@@ -50,7 +50,7 @@ func auth(b *batch, args [][]byte) {
 	switch {
 	case len(args) > 3:
 		b.fail(errSyntax)
-	case len(args) == 2 && b.s.opts.Password == "":
+	case len(args) == 2 && b.s.settings().password == "":
 		b.fail(errNoPassword)
 	case len(args) == 2 && !b.s.authenticate(defaultUser, args[1]),
 		len(args) == 3 && !b.s.authenticate(string(args[1]), args[2]):

@@ -23,8 +23,8 @@ func (b *batch) docs(rows []*row) {
 }
 
 func (b *batch) doc(r *row) {
-	fields := 4
-	for _, has := range []bool{len(r.history) > 0, len(r.args) > 0, len(r.subs) > 0} {
+	fields := 3
+	for _, has := range []bool{r.complexity != "", r.docFlags != "", len(r.history) > 0, len(r.args) > 0, len(r.subs) > 0} {
 		if has {
 			fields++
 		}
@@ -36,7 +36,13 @@ func (b *batch) doc(r *row) {
 	b.field("summary", r.summary)
 	b.field("since", r.since)
 	b.field("group", r.group)
-	b.field("complexity", r.complexity)
+	if r.complexity != "" {
+		b.field("complexity", r.complexity)
+	}
+	if r.docFlags != "" {
+		b.str("doc_flags")
+		b.words(r.docFlags)
+	}
 	if r.deprecated != nil {
 		b.str("doc_flags")
 		b.words("deprecated")
@@ -76,6 +82,9 @@ func (b *batch) argument(a *argument) {
 	}
 	if a.multiple {
 		flags += " multiple"
+	}
+	if a.multipleToken {
+		flags += " multiple_token"
 	}
 	fields := 2
 	for _, has := range []bool{a.typ == "key", a.token != "", a.since != "", flags != "", len(a.args) > 0} {

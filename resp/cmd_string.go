@@ -177,7 +177,7 @@ func writeMSet(_ *batch, u *unit, w *coordinator.Write) {
 }
 
 func writeAppend(b *batch, u *unit, w *coordinator.Write) {
-	tail, limit := u.args[2], b.s.opts.MaxValue
+	tail, limit := u.args[2], b.s.settings().maxValue
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
 		if len(s.Value)+len(tail) > limit {
 			return replica.Change{}, errTooLong

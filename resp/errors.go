@@ -90,6 +90,13 @@ func errUnknownSubcommand(args [][]byte) fault {
 		quote(args[1], quotedName), strings.ToUpper(quote(args[0], quotedName))))
 }
 
+// errSubcommandSyntax answers a subcommand that has its own idea of its
+// arguments.
+func errSubcommandSyntax(args [][]byte) fault {
+	return fault(fmt.Sprintf("ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
+		quote(args[1], quotedName), strings.ToUpper(quote(args[0], quotedName))))
+}
+
 // quote returns the first n bytes of b, and like C nothing behind a zero byte.
 func quote(b []byte, n int) string {
 	s, _, _ := strings.Cut(string(b[:min(n, len(b))]), "\x00")

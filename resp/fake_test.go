@@ -263,6 +263,23 @@ func (n *fakeNode) live() []string {
 
 func (n *fakeNode) Count(context.Context) (int64, error) { return int64(len(n.live())), nil }
 
+func (n *fakeNode) Keyspace(context.Context) (k Keys, err error) {
+	for _, key := range n.live() {
+		cell, _ := n.Local(replica.Key{Key: []byte(key)})
+		k.Live++
+		if s, _ := cell.Winner(n.time().UnixMilli()); s.Version.Expiry > 0 {
+			k.Expiring++
+			k.MeanTTL += s.Version.Expiry - n.time().UnixMilli()
+		}
+	}
+	k.MeanTTL /= max(k.Expiring, 1)
+	return k, nil
+}
+
+func (n *fakeNode) Members() int { return len(n.nodes) }
+
+func (n *fakeNode) Expired() int64 { return 0 }
+
 func (n *fakeNode) Scan(_ context.Context, from Position, limit int) (Page, error) {
 	page := Page{Next: from}
 	for _, k := range n.live() {

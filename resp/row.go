@@ -27,6 +27,7 @@ type row struct {
 	group, since, complexity, summary string
 	history                           []change
 	deprecated                        *deprecation
+	docFlags                          string // of COMMAND DOCS, besides deprecated
 	args                              []argument
 
 	subs []*row
@@ -42,7 +43,8 @@ type row struct {
 	internal bool   // asked by composite commands only: clients do not see it
 	partly   string // what of Redis's is missing or differs, and why, for people
 
-	noAuth, sub bool // derived from flags and name
+	noAuth, sub bool  // derived from flags and name
+	meter       meter // what clients did with it
 }
 
 // merge says how the replies of a command's keys make one.
@@ -65,6 +67,7 @@ type deprecation struct{ since, instead string }
 type argument struct {
 	name, typ, token, since string
 	optional, multiple      bool
+	multipleToken           bool // the token is repeated, too
 	args                    []argument
 }
 
@@ -94,6 +97,9 @@ func (a argument) opt() argument { a.optional = true; return a }
 // many returns a as one that may be repeated.
 func (a argument) many() argument { a.multiple = true; return a }
 
+// manyTokens returns a as one that may be repeated with its token.
+func (a argument) manyTokens() argument { a.multiple, a.multipleToken = true, true; return a }
+
 // table is every command by its lower-case name, and in order.
 type table struct {
 	rows     []*row
@@ -110,8 +116,12 @@ func newTable(groups ...[]*row) *table {
 				t.internal[r.name] = r
 				continue
 			}
-			t.rows = append(t.rows, r)
-			t.index(r)
+			if c := t.byName[r.name]; c != nil { // its container has other subcommands too
+				c.subs = append(c.subs, r.subs...)
+			} else {
+				t.rows = append(t.rows, r)
+				t.index(r)
+			}
 			for _, sub := range r.subs {
 				t.index(sub)
 			}
@@ -173,6 +183,7 @@ func appendLower(dst, s []byte) []byte {
 }
 
 // lookup finds the row of a command and checks its arity, with Redis's errors.
+// A wrong arity comes with the row.
 func (t *table) lookup(args [][]byte) (*row, error) {
 	r := t.find(args)
 	switch {
@@ -181,7 +192,7 @@ func (t *table) lookup(args [][]byte) (*row, error) {
 	case r == nil:
 		return nil, errUnknownCommand(args)
 	case !r.takes(len(args)):
-		return nil, errArity(r.name)
+		return r, errArity(r.name)
 	}
 	return r, nil
 }

@@ -59,7 +59,7 @@ func startRealRedis(t *testing.T, password string) fidelity.Dial {
 		t.Fatalf("the temporary directory's name is too long for a socket: %s", strings.TrimSuffix(dir, "/"))
 	}
 	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no",
-		"--databases", "1", "--dir", dir, "--requirepass", password)
+		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", password)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
