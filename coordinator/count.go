@@ -20,22 +20,22 @@ type share struct {
 	slots ring.Range
 }
 
-// Count returns how many keys of the cluster are alive, each slot counted
-// once, by one present owner that can be reached: what that replica knows. It
+// Count returns how many keys of ranges of slots, or of all, are alive, each slot
+// counted once, by one present owner that can be reached: what that replica knows. It
 // fails with *NoQuorumError where fewer than R of a slot's can be, as a read
 // would, and with ErrLoading.
-func (c *Coordinator) Count(ctx context.Context) (int64, error) {
-	n, err := c.count(ctx, replica.KindCount)
+func (c *Coordinator) Count(ctx context.Context, in ...ring.Range) (int64, error) {
+	n, err := c.count(ctx, replica.KindCount, in)
 	return int64(n.Live), err
 }
 
 // Keys is Count, and how long the keys live.
 func (c *Coordinator) Keys(ctx context.Context) (replica.KeyCount, error) {
-	return c.count(ctx, replica.KindKeys)
+	return c.count(ctx, replica.KindKeys, nil)
 }
 
 // count asks the nodes by requests of a kind.
-func (c *Coordinator) count(ctx context.Context, kind uint8) (total replica.KeyCount, err error) {
+func (c *Coordinator) count(ctx context.Context, kind uint8, in []ring.Range) (total replica.KeyCount, err error) {
 	v := c.views.View()
 	if v.Ring == nil {
 		return total, ErrLoading
@@ -45,7 +45,10 @@ func (c *Coordinator) count(ctx context.Context, kind uint8) (total replica.KeyC
 		deadline = t
 	}
 	var failed []string // nodes that did not answer, for any slot
-	todo := []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
+	todo := slices.Clone(in)
+	if len(todo) == 0 {
+		todo = []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
+	}
 	for len(todo) > 0 {
 		shares, err := c.plan(&v, todo, failed)
 		if err != nil {

@@ -297,7 +297,7 @@ func TestLoading(t *testing.T) {
 		if _, err := n.Count(context.Background()); err != ErrLoading {
 			t.Fatal(err)
 		}
-		if _, err := n.ScanPage(context.Background(), Position{}, 10); err != ErrLoading {
+		if _, err := n.ScanPage(context.Background(), Position{}, 0, 10); err != ErrLoading {
 			t.Fatal(err)
 		}
 	})

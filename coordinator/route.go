@@ -36,7 +36,31 @@ func (c *Coordinator) route(slot uint16, class Class, tried []string) (node stri
 	if v.Ring == nil {
 		return "", false, ErrLoading
 	}
-	p := v.Ring.Lookup(slot)
+	node, standIn, err = c.choose(&v, v.Ring.Lookup(slot), class, tried)
+	if err != nil {
+		c.counters.noQuorum.Add(1)
+	}
+	return node, standIn, err
+}
+
+// Leader returns the node that read-modify-writes of a preference's slots go
+// to, in a ring that this node knows; where there is nobody, the first owner.
+func (c *Coordinator) Leader(p *ring.Preference) string {
+	v := c.views.View()
+	node, _, err := c.choose(&v, p, RMW, nil)
+	switch {
+	case err != nil && len(p.Owners) > 0:
+		return p.Owners[0]
+	case node == "":
+		return c.opts.Self
+	}
+	return node
+}
+
+// Usable reports whether a node can be called now and is not passed over.
+func (c *Coordinator) Usable(node string) bool { return c.usable(node, nil) }
+
+func (c *Coordinator) choose(v *View, p *ring.Preference, class Class, tried []string) (node string, standIn bool, err error) {
 	owners := p.Owners
 	if class != RMW {
 		if slices.Contains(owners, c.opts.Self) && c.usable(c.opts.Self, tried) {
@@ -44,7 +68,7 @@ func (c *Coordinator) route(slot uint16, class Class, tried []string) (node stri
 		}
 		owners = c.others(v.Ring, p)
 	}
-	if node, ok := c.firstOwner(&v, owners, tried); ok {
+	if node, ok := c.firstOwner(v, owners, tried); ok {
 		return node, false, nil
 	}
 	for _, nodes := range [...][]string{p.Fallbacks, p.Coming} {
@@ -59,7 +83,6 @@ func (c *Coordinator) route(slot uint16, class Class, tried []string) (node stri
 			return c.asked(o), false, nil
 		}
 	}
-	c.counters.noQuorum.Add(1)
 	return "", false, &NoQuorumError{Op: "route", Need: 1}
 }
 

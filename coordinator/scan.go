@@ -35,11 +35,11 @@ type KeyPage struct {
 	Done bool
 }
 
-// ScanPage returns about limit keys from a position on, as R owners of each
+// ScanPage returns about limit keys from a position up to a slot, as R owners of each
 // slot know them: no key is missed that R of its owners hold. A page may have
 // fewer keys, or none, without being the last. It fails with *NoQuorumError if
 // it cannot even begin, and with ErrLoading.
-func (c *Coordinator) ScanPage(ctx context.Context, from Position, limit int) (KeyPage, error) {
+func (c *Coordinator) ScanPage(ctx context.Context, from Position, to uint16, limit int) (KeyPage, error) {
 	v := c.views.View()
 	if v.Ring == nil {
 		return KeyPage{}, ErrLoading
@@ -49,7 +49,7 @@ func (c *Coordinator) ScanPage(ctx context.Context, from Position, limit int) (K
 	page := KeyPage{Next: from}
 	for range maxStretches {
 		at := &page.Next
-		last := stretch(v.Ring, at.Slot, ring.Slots-1)
+		last := stretch(v.Ring, at.Slot, to)
 		keys, next, err := c.scanStretch(ctx, &v, replica.ScanRequest{
 			First: at.Slot, Last: last, After: at.After, Limit: limit - len(page.Keys), Stripped: true,
 		}, deadline)
@@ -63,7 +63,7 @@ func (c *Coordinator) ScanPage(ctx context.Context, from Position, limit int) (K
 		switch {
 		case len(next) > 0:
 			*at = Position{slotOf(next, at.Slot), next}
-		case last == ring.Slots-1:
+		case last == to:
 			page.Done = true
 			return page, nil
 		default:

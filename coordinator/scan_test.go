@@ -55,7 +55,7 @@ func (n *node) scanAll(t *testing.T, limit int) map[string]bool {
 	found := map[string]bool{}
 	var last []byte
 	for at := (Position{}); ; {
-		page, err := n.ScanPage(context.Background(), at, limit)
+		page, err := n.ScanPage(context.Background(), at, ring.Slots-1, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,12 +95,12 @@ func TestScan(t *testing.T) {
 		}
 		r.setDown("n1", true)
 		r.setDown("n2", true)
-		_, err := r.nodes["n3"].ScanPage(context.Background(), Position{}, 10)
+		_, err := r.nodes["n3"].ScanPage(context.Background(), Position{}, ring.Slots-1, 10)
 		if err == nil {
 			// The first stretch may have other owners.
 			for at := (Position{}); err == nil; {
 				var page KeyPage
-				if page, err = r.nodes["n3"].ScanPage(context.Background(), at, 10); page.Done {
+				if page, err = r.nodes["n3"].ScanPage(context.Background(), at, ring.Slots-1, 10); page.Done {
 					t.Fatal("scanned without two of five nodes")
 				}
 				at = page.Next
@@ -124,7 +124,7 @@ func TestScanSlow(t *testing.T) {
 			}
 		}
 		r.setFate(func(_, _ string, kind uint8) fate { return fate{loseRequest: kind == replica.KindScan} })
-		_, err := r.nodes["n1"].ScanPage(context.Background(), Position{}, 10)
+		_, err := r.nodes["n1"].ScanPage(context.Background(), Position{}, ring.Slots-1, 10)
 		quorumError(t, err, 2, 1)
 	})
 }

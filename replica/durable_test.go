@@ -134,6 +134,7 @@ func TestIntervalSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		g := startRig(t, storage.Options{FS: fs, Durability: storage.Interval}, Options{})
+		synctest.Wait() // the store has synced once, and waits
 		ops, err := g.update(put(keyOf(1), "v"))
 		if err != nil {
 			t.Fatal(err)

@@ -27,6 +27,7 @@ const (
 	KindProbe                    // whether the disk answers
 	KindCompare                  // compare everything with the other owners now
 	KindKeys                     // live keys of a slot range, and how long they live
+	KindTell                     // what a client published, or a question about who subscribed
 )
 
 // Codes of failed requests. Packages above number theirs from CodeOthers.

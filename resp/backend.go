@@ -5,6 +5,7 @@ import (
 
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/storage/version"
 )
 
@@ -44,20 +45,30 @@ type Cluster interface {
 
 	// Members returns how many nodes the cluster has.
 	Members() int
+	// Owns reports whether this node is an owner of a slot now, and Slots who
+	// leads and owns all of them; nil: not known yet.
+	Owns(slot uint16) bool
+	Slots() *SlotTable
 
-	// Count returns how many keys are alive in the whole cluster, and Keyspace
-	// how long they live, too.
-	Count(ctx context.Context) (int64, error)
+	// Count returns how many keys are alive in ranges of slots, or all, and
+	// Keyspace how long those of the whole cluster live, too.
+	Count(ctx context.Context, in ...ring.Range) (int64, error)
 	Keyspace(ctx context.Context) (Keys, error)
 	// Expired returns how many keys this node has cleared away because they had
 	// expired, since its start.
 	Expired() int64
-	// Scan returns a page of the live keys of the whole cluster, from a
-	// position on, in order of slot and key. It may return fewer than limit
-	// keys, or none, before the end.
-	Scan(ctx context.Context, from Position, limit int) (Page, error)
-	// Flush deletes every key of the cluster.
-	Flush(ctx context.Context) error
+	// Scan returns a page of the live keys of the cluster, from a position up
+	// to a slot, in order of slot and key. It may return fewer than limit keys,
+	// or none, before the end.
+	Scan(ctx context.Context, from Position, last uint16, limit int) (Page, error)
+	// Flush deletes every key of ranges of slots, or all.
+	Flush(ctx context.Context, in ...ring.Range) error
+
+	// Tell sends a message to all other live nodes at once, where Server.Hear
+	// gets those of one caller in their order, and returns what waits for their
+	// answers: for a short time only, whoever does not answer. The message is
+	// the caller's again when Tell returns.
+	Tell(message []byte) (answers func() [][]byte)
 
 	// Info returns what the node adds to INFO.
 	Info() []Section

@@ -30,6 +30,9 @@ type batch struct {
 	passed []coordinator.Command
 	ends   []int
 
+	special bool // see special.go
+	last    *row // of the commands so far
+
 	steps []step
 	units []unit
 	waves scheduler
@@ -46,8 +49,9 @@ type step struct {
 	args     [][]byte // the whole command
 	units, n int      // units[units : units+n]
 	err      error
-	rejected bool // before it was begun
-	failed   bool // answered with an error
+	rejected bool         // before it was begun
+	failed   bool         // answered with an error
+	later    func(*batch) // appends the reply of what was begun
 }
 
 // unit is one key's share of a command.
@@ -90,6 +94,7 @@ type outcome struct {
 	number int64
 	had    bool   // whether there was a value before
 	old    []byte // which
+	fields []fieldResult
 }
 
 // run carries out commands and appends their replies, up to one that closes
@@ -117,10 +122,20 @@ func (b *batch) add(req *Request) {
 	if err == nil && !b.ss.authed && !row.noAuth {
 		err = errNoAuth
 	}
+	if err == nil && b.ss.view == ClusterView && row.at != nil {
+		err = b.redirect(row, req.Args)
+	}
+	if err == nil {
+		b.last = row
+		if b.special {
+			err = b.screen(row, req.Args)
+		}
+	}
 	switch {
 	case err != nil:
 		b.steps = append(b.steps, step{row: row, err: err, rejected: true})
-	case b.ss.forwarded && (row.exec != nil || len(req.Args) > maxOps):
+		return
+	case b.ss.forwarded && (row.exec != nil || row.start != nil || len(req.Args) > maxOps):
 		b.steps = append(b.steps, step{err: errNotOneKey})
 	case row.merge != mergeNone && len(req.Args) > maxOps:
 		b.alone(row, req.Args, func(b *batch, args [][]byte) {
@@ -128,11 +143,28 @@ func (b *batch) add(req *Request) {
 				b.fail(err)
 			}
 		})
+	case row.start != nil:
+		b.start(row, req.Args)
 	case row.exec == nil:
 		b.plan(row, req.Args)
 	default:
 		b.alone(row, req.Args, row.exec)
 	}
+	if b.special {
+		b.shown(row, req.Args)
+	}
+}
+
+// start begins a command whose reply comes later, when all before it are done.
+// What it pushes to its own client comes before its reply, behind the others.
+func (b *batch) start(r *row, args [][]byte) {
+	if len(b.units) > 0 || b.ss.subscribed {
+		b.flush()
+	}
+	if b.ss.subscribed {
+		b.sendNow()
+	}
+	b.steps = append(b.steps, step{row: r, args: args, later: r.start(b, args)})
 }
 
 // alone carries out a command in its turn, that has the batch for itself.
@@ -183,7 +215,7 @@ func (b *batch) forget() {
 }
 
 // answered ends a command's reply, which began at start, and reports whether it
-// is an error. SHUTDOWN has none.
+// is an error. Some have none.
 func (b *batch) answered(start int) (failed bool) {
 	if start < len(b.buf) && b.buf[start] == '-' {
 		failed = true
@@ -192,11 +224,11 @@ func (b *batch) answered(start int) (failed bool) {
 			b.s.errors.add(b.buf[start:])
 		}
 	}
+	if b.ss.mute != muteNone {
+		b.muted(start)
+	}
 	if b.send != nil && len(b.buf) >= replyFlush {
-		if b.send(b.buf) != nil {
-			b.ss.closed = true
-		}
-		b.buf = b.buf[:0]
+		b.sendNow()
 	}
 	return failed
 }
@@ -217,6 +249,8 @@ func (b *batch) answer(st *step) {
 	switch {
 	case st.err != nil:
 		b.fail(st.err)
+	case st.later != nil:
+		st.later(b)
 	case st.row.merge == mergeNone:
 		b.part(&b.units[st.units])
 	default:
@@ -251,7 +285,7 @@ func (b *batch) fail(err error) {
 
 // found returns what a plain read answers for the unit's cell.
 func (b *batch) found(u *unit) (version.Sibling, bool) {
-	s, ok := u.cell.Winner(b.now)
+	s, ok := winner(u.cell, b.now)
 	if ok {
 		b.hits++
 	} else {

@@ -105,7 +105,7 @@ func BenchmarkServer(b *testing.B) {
 			ctx, stop := context.WithCancel(context.Background())
 			ended := make(chan error, 1)
 			s := newNothing(b)
-			go func() { ended <- s.Serve(ctx, ln) }()
+			go func() { ended <- s.Serve(ctx, ln, PlainView) }()
 			c, err := net.Dial("unix", ln.Addr().String())
 			if err != nil {
 				b.Fatal(err)

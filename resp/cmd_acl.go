@@ -82,7 +82,7 @@ func aclGetUser(b *batch, args [][]byte) {
 // aclCat answers the categories, or the commands of one.
 func aclCat(b *batch, args [][]byte) {
 	if len(args) > 3 {
-		b.fail(errSubcommandSyntax(args))
+		b.fail(errSubcommandArgs(args))
 		return
 	}
 	if len(args) == 2 {
@@ -106,7 +106,7 @@ func aclGenPass(b *batch, args [][]byte) {
 	const byDefault, most, perDigit = 256, 4096, 4
 	bits := int64(byDefault)
 	if len(args) > 3 {
-		b.fail(errSubcommandSyntax(args))
+		b.fail(errSubcommandArgs(args))
 		return
 	}
 	if len(args) == 3 {
@@ -130,7 +130,7 @@ func aclGenPass(b *batch, args [][]byte) {
 func aclLog(b *batch, args [][]byte) {
 	switch {
 	case len(args) > 3:
-		b.fail(errSubcommandSyntax(args))
+		b.fail(errSubcommandArgs(args))
 	case len(args) == 3 && is(args[2], "RESET"):
 		b.ok()
 	case len(args) == 3:

@@ -38,7 +38,7 @@ func (b *batch) row(r *row) {
 	b.int(int64(r.step))
 	b.words(r.cats)
 	b.tips(r.tips)
-	b.keySpec(r)
+	b.keySpecs(r)
 	b.set(len(r.subs))
 	for _, sub := range r.subs {
 		b.row(sub)
@@ -62,38 +62,41 @@ func (b *batch) tips(s string) {
 	}
 }
 
-// keySpec appends the one key specification that a row can have.
-func (b *batch) keySpec(r *row) {
-	if r.first == 0 {
-		b.set(0)
-		return
+// keySpecs appends a row's key specifications.
+func (b *batch) keySpecs(r *row) {
+	specs := r.keySpecs()
+	b.set(len(specs))
+	for i := range specs {
+		b.keySpec(&specs[i])
 	}
-	b.set(1)
-	if r.note != "" {
+}
+
+func (b *batch) keySpec(k *spec) {
+	if k.note != "" {
 		b.mapping(4)
-		b.field("notes", r.note)
+		b.field("notes", k.note)
 	} else {
 		b.mapping(3)
 	}
 	b.str("flags")
-	b.words(r.access)
+	b.words(k.access)
 	b.str("begin_search")
 	b.mapping(2)
 	b.field("type", "index")
 	b.str("spec")
 	b.mapping(1)
-	b.number("index", int64(r.first))
+	b.number("index", int64(k.first))
 	b.str("find_keys")
 	b.mapping(2)
 	b.field("type", "range")
 	b.str("spec")
 	b.mapping(3)
-	last := r.last
+	last := k.last
 	if last > 0 {
-		last -= r.first // relative to the first
+		last -= k.first // relative to the first
 	}
 	b.number("lastkey", int64(last))
-	b.number("keystep", int64(r.step))
+	b.number("keystep", int64(k.step))
 	b.number("limit", 0)
 }
 
@@ -154,24 +157,24 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 		return
 	}
 	n := 0
-	r.keys(len(args), func(int) { n++ })
+	r.keys(len(args), func(int, string) { n++ })
 	b.array(n)
-	r.keys(len(args), func(at int) {
+	r.keys(len(args), func(at int, access string) {
 		if flags {
 			b.array(2)
 		}
 		b.bulk(args[at])
 		if flags {
-			b.words(accessOf(r, args))
+			b.words(accessOf(access, args))
 		}
 	})
 }
 
 // accessOf returns what a command does to its keys, which for SET depends on
 // its options.
-func accessOf(r *row, args [][]byte) string {
-	if !contains(r.access, "variable_flags") {
-		return r.access
+func accessOf(access string, args [][]byte) string {
+	if !contains(access, "variable_flags") {
+		return access
 	}
 	for _, a := range args[3:] {
 		if is(a, "GET") {

@@ -12,6 +12,7 @@ func (s *Server) configure() (err error) {
 	start := map[string]string{
 		"requirepass": s.opts.Password, "protected-mode": yes,
 		"maxclients": strconv.Itoa(s.opts.MaxClients), "proto-max-bulk-len": strconv.Itoa(s.opts.MaxValue),
+		"client-output-buffer-limit": "normal 0 0 0 slave 268435456 67108864 60 pubsub " + s.opts.PushLimit.String(),
 	}
 	if s.opts.Unprotected {
 		start["protected-mode"] = no

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 )
@@ -8,10 +9,14 @@ import (
 func okCommand(b *batch, _ [][]byte) { b.ok() }
 
 func ping(b *batch, args [][]byte) {
-	switch len(args) {
-	case 1:
+	switch {
+	case len(args) < 3 && b.ss.subscribed && b.proto < resp3:
+		b.array(2)
+		b.str("pong")
+		b.bulk(bytes.Join(args[1:], nil))
+	case len(args) == 1:
 		b.simple("PONG")
-	case 2:
+	case len(args) == 2:
 		b.bulk(args[1])
 	default:
 		b.fail(errArity("ping"))
@@ -26,8 +31,13 @@ func quit(b *batch, _ [][]byte) {
 }
 
 func reset(b *batch, _ [][]byte) {
+	if o := b.ss.out.Load(); o != nil {
+		o.setMonitor(false)
+		b.s.monitors.remove(o)
+		b.s.leaveAll(o)
+	}
 	b.ss.reset(b.s.settings().password == "")
-	b.proto = b.ss.proto
+	b.setProto(resp2)
 	b.simple("RESET")
 }
 
@@ -39,6 +49,8 @@ func selectDB(b *batch, args [][]byte) {
 		b.fail(err)
 	case n < math.MinInt32 || n > math.MaxInt32:
 		b.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+	case n != 0 && b.ss.view == ClusterView:
+		b.fail(notInCluster("SELECT"))
 	case n != 0:
 		b.fail(errDBIndex)
 	default:
@@ -93,6 +105,7 @@ func hello(b *batch, args [][]byte) {
 			}
 			i++
 			b.ss.name = string(args[i])
+			b.ss.client.show(b.ss.profile)
 		default:
 			b.error(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", args[i]))
 			return
@@ -102,8 +115,18 @@ func hello(b *batch, args [][]byte) {
 		b.fail(errHelloNoAuth)
 		return
 	}
-	b.ss.proto, b.proto = proto, proto
+	b.setProto(proto)
 	b.greeting()
+}
+
+// setProto says in which protocol the client is answered, and pushed to, from
+// now on.
+func (b *batch) setProto(proto int) {
+	b.ss.proto, b.proto = proto, proto
+	if o := b.ss.out.Load(); o != nil {
+		o.setProto(proto)
+	}
+	b.modeChanged()
 }
 
 func (b *batch) greeting() {
@@ -136,55 +159,6 @@ func clientName(name []byte) bool {
 		}
 	}
 	return true
-}
-
-func clientID(b *batch, _ [][]byte) { b.int(b.ss.id) }
-
-func clientGetName(b *batch, _ [][]byte) {
-	if b.ss.name == "" {
-		b.null()
-	} else {
-		b.str(b.ss.name)
-	}
-}
-
-func clientSetName(b *batch, args [][]byte) {
-	if !clientName(args[2]) {
-		b.fail(errClientName)
-		return
-	}
-	b.ss.name = string(args[2])
-	b.ok()
-}
-
-// clientSetInfo is of Redis 7.2: client libraries introduce themselves by it.
-func clientSetInfo(b *batch, args [][]byte) {
-	names := [...]string{"lib-name", "lib-ver"}
-	for i, w := range [...]string{"LIB-NAME", "LIB-VER"} {
-		if !is(args[2], w) {
-			continue
-		}
-		if !clientName(args[3]) {
-			b.error("ERR " + names[i] + " cannot contain spaces, newlines or special characters.")
-			return
-		}
-		b.ss.libs[i] = string(args[3])
-		b.ok()
-		return
-	}
-	b.error(fmt.Sprintf("ERR Unrecognized option '%s'", args[2]))
-}
-
-func clientHelp(b *batch, _ [][]byte) {
-	b.help("CLIENT",
-		"GETNAME",
-		"    Return the name of the current connection.",
-		"ID",
-		"    Return the ID of the current connection.",
-		"SETINFO <LIB-NAME|LIB-VER> <value>",
-		"    Set the library that the current connection uses, or its version.",
-		"SETNAME <name>",
-		"    Assign the name <name> to the current connection.")
 }
 
 // help answers a container's HELP, in Redis's form.

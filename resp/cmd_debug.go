@@ -36,7 +36,7 @@ func debugging(b *batch, args [][]byte) {
 	}
 	c, ok := debugCommands[upper(args[1])]
 	if n := len(args) - 2; !ok || n < c.least || n > c.most {
-		b.fail(errSubcommandSyntax(args))
+		b.fail(errSubcommandArgs(args))
 		return
 	}
 	c.run(b, args[2:])

@@ -83,11 +83,11 @@ func (b *batch) argument(a *argument) {
 	if a.multiple {
 		flags += " multiple"
 	}
-	if a.multipleToken {
+	if a.tokens {
 		flags += " multiple_token"
 	}
 	fields := 2
-	for _, has := range []bool{a.typ == "key", a.token != "", a.since != "", flags != "", len(a.args) > 0} {
+	for _, has := range []bool{a.typ == "key", a.token != "", a.since != "", a.deprecated != "", flags != "", len(a.args) > 0} {
 		if has {
 			fields++
 		}
@@ -96,13 +96,16 @@ func (b *batch) argument(a *argument) {
 	b.field("name", a.name)
 	b.field("type", a.typ)
 	if a.typ == "key" {
-		b.number("key_spec_index", 0)
+		b.number("key_spec_index", int64(a.spec))
 	}
 	if a.token != "" {
 		b.field("token", a.token)
 	}
 	if a.since != "" {
 		b.field("since", a.since)
+	}
+	if a.deprecated != "" {
+		b.field("deprecated_since", a.deprecated)
 	}
 	if flags != "" {
 		b.str("flags")

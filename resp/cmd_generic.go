@@ -33,6 +33,14 @@ func pttl(b *batch, u *unit) {
 	b.int(remaining(b, u, func(ms int64) int64 { return ms }))
 }
 
+func expireTime(b *batch, u *unit) {
+	b.int(remaining(b, u, func(ms int64) int64 { return (ms + b.now + 500) / 1000 }))
+}
+
+func pExpireTime(b *batch, u *unit) {
+	b.int(remaining(b, u, func(ms int64) int64 { return ms + b.now }))
+}
+
 // remaining returns the time to live, -1 without one, -2 without the key.
 func remaining(b *batch, u *unit, unit func(ms int64) int64) int64 {
 	s, ok := b.found(u)
@@ -64,7 +72,7 @@ const (
 	expireLT
 )
 
-// planExpire reads the arguments of EXPIRE and PEXPIRE, options first as Redis
+// planExpire reads the arguments of EXPIRE and its kin, options first as Redis
 // does. A time in the past is allowed: it deletes.
 func planExpire(b *batch, u *unit) error {
 	for _, arg := range u.args[3:] {
@@ -92,16 +100,20 @@ func planExpire(b *batch, u *unit) error {
 	if err != nil {
 		return err
 	}
-	if u.row.name == "expire" {
+	name := u.row.name
+	if name == "expire" || name == "expireat" {
 		if n > math.MaxInt64/1000 || n < math.MinInt64/1000 {
-			return errExpire(u.row.name)
+			return errExpire(name)
 		}
 		n *= 1000
 	}
-	if n > math.MaxInt64-b.now {
-		return errExpire(u.row.name)
+	if name == "expire" || name == "pexpire" {
+		if n > math.MaxInt64-b.now {
+			return errExpire(name)
+		}
+		n += b.now
 	}
-	u.opt.expiry = n + b.now
+	u.opt.expiry = n
 	return nil
 }
 

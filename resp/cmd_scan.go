@@ -2,6 +2,7 @@ package resp
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/dynaring/dynaring/ring"
@@ -12,6 +13,8 @@ const (
 	scanCount    = 10   // keys that a SCAN looks at if it is not told
 	scanCountMax = 4096 // and at most
 	scanPages    = 16   // pages that it may take to find some
+	scanSlotMax  = 1024 // keys beyond, to come to the end of a slot
+	scanSlotPage = 64   // of them at a time
 )
 
 // scanOptions are what SCAN was told.
@@ -22,7 +25,9 @@ type scanOptions struct {
 	typ     []byte // nil: all
 }
 
-// scan looks at the next keys of the whole cluster.
+// scan looks at the next keys of the whole cluster, up to the end of a slot if
+// that is not far: a cursor of a slot means the same at every node, and after a
+// restart, while those inside a slot are one node's own.
 func scan(b *batch, args [][]byte) {
 	o, err := parseScan(args)
 	if err != nil {
@@ -32,24 +37,14 @@ func scan(b *batch, args [][]byte) {
 	at, ok := b.s.cursors.position(o.cursor)
 	var keys [][]byte
 	var next uint64
-	for looked := 0; ok; {
-		page, err := b.s.opts.Cluster.Scan(b.ctx, at, o.count-looked)
-		if err != nil {
+	if ok {
+		var done bool
+		if keys, at, done, err = b.scanKeys(&o, at); err != nil {
 			b.fail(err)
 			return
 		}
-		for _, k := range page.Keys {
-			if o.wants(k) {
-				keys = append(keys, k.Key)
-			}
-		}
-		looked += max(len(page.Keys), (o.count+scanPages-1)/scanPages) // an empty page counts too
-		if at = page.Next; page.Done {
-			break
-		}
-		if looked >= o.count {
+		if !done {
 			next = b.s.cursors.save(at)
-			break
 		}
 	}
 	b.array(2)
@@ -58,6 +53,49 @@ func scan(b *batch, args [][]byte) {
 	for _, k := range keys {
 		b.bulk(k)
 	}
+}
+
+// scanKeys returns the keys that are wanted of those that a SCAN looks at from
+// a position on, and where it stopped; done: there are no more.
+func (b *batch) scanKeys(o *scanOptions, at Position) (keys [][]byte, _ Position, done bool, err error) {
+	for looked := 0; ; {
+		limit, rest := o.count-looked, looked >= o.count
+		if rest {
+			limit = scanSlotPage
+		}
+		page, err := b.scanPage(at, limit)
+		if err != nil {
+			return nil, at, false, err
+		}
+		if rest {
+			page.cut(at.Slot)
+		}
+		for _, k := range page.Keys {
+			if o.wants(k) {
+				keys = append(keys, k.Key)
+			}
+		}
+		looked += max(len(page.Keys), (o.count+scanPages-1)/scanPages) // an empty page counts too
+		at = page.Next
+		if page.Done || looked >= o.count && (len(at.After) == 0 || looked >= o.count+scanSlotMax) {
+			return keys, at, page.Done, nil
+		}
+	}
+}
+
+// cut takes from a page what is beyond a slot.
+func (p *Page) cut(slot uint16) {
+	i := slices.IndexFunc(p.Keys, func(k ScannedKey) bool { return ring.Slot(k.Key) > slot })
+	if i < 0 && p.Next.Slot <= slot {
+		return
+	}
+	if i >= 0 {
+		p.Keys = p.Keys[:i]
+	}
+	if p.Done && i < 0 {
+		return
+	}
+	p.Next, p.Done = Position{Slot: slot + 1}, slot == slots-1
 }
 
 func (o *scanOptions) wants(k ScannedKey) bool {

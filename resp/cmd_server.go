@@ -6,7 +6,12 @@ import (
 )
 
 func dbSize(b *batch, _ [][]byte) {
-	n, err := b.s.opts.Cluster.Count(b.ctx)
+	mine := b.mine()
+	if mine != nil && len(mine) == 0 {
+		b.int(0)
+		return
+	}
+	n, err := b.s.opts.Cluster.Count(b.ctx, mine...)
 	if err != nil {
 		b.fail(err)
 		return
@@ -21,9 +26,11 @@ func flushAll(b *batch, args [][]byte) {
 		b.fail(errSyntax)
 		return
 	}
-	if err := b.s.opts.Cluster.Flush(b.ctx); err != nil {
-		b.fail(err)
-		return
+	if mine := b.mine(); mine == nil || len(mine) > 0 {
+		if err := b.s.opts.Cluster.Flush(b.ctx, mine...); err != nil {
+			b.fail(err)
+			return
+		}
 	}
 	b.ok()
 }

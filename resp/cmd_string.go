@@ -118,7 +118,7 @@ func decide(u *unit, w *coordinator.Write, fn func(o *outcome, s version.Sibling
 	u.out = o
 	w.Update.Decide = func(cur *version.Cell, now int64) (replica.Change, error) {
 		*o = outcome{}
-		s, ok := cur.Winner(now)
+		s, ok := winner(cur, now)
 		return fn(o, s, ok, now)
 	}
 }
@@ -185,11 +185,7 @@ func writeAppend(b *batch, u *unit, w *coordinator.Write) {
 		value := make([]byte, 0, len(s.Value)+len(tail))
 		value = append(append(value, s.Value...), tail...)
 		o.number = int64(len(value))
-		var expiry int64
-		if ok {
-			expiry = expiryOf(s, now)
-		}
-		return replica.Change{Kind: replica.Put, Value: value, Expiry: expiry}, nil
+		return replica.Change{Kind: replica.Put, Value: value, Expiry: keptExpiry(s, ok, now)}, nil
 	})
 }
 

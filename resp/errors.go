@@ -31,6 +31,20 @@ const (
 	errCursor       = fault("ERR invalid cursor")
 	errClientName   = fault("ERR Client names cannot contain spaces, newlines or special characters.")
 	errMaxClients   = fault("ERR max number of clients reached")
+	errNoClient     = fault("ERR No such client")
+	errClientID     = fault("ERR Invalid client ID")
+	errKillID       = fault("ERR client-id should be greater than 0")
+	errPauseMode    = fault("ERR CLIENT PAUSE mode must be WRITE or ALL")
+	errTimeout      = fault("ERR timeout is not an integer or out of range")
+	errNegative     = fault("ERR timeout is negative")
+	errUnblock      = fault("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+	errRedirectTo   = fault("ERR The client ID you want redirect to does not exist")
+	errRedirects    = fault("ERR A client can only redirect to a single other client")
+	errPrefixAlone  = fault("ERR PREFIX option requires BCAST mode to be enabled")
+	errBcastAndOpt  = fault("ERR OPTIN and OPTOUT are not compatible with BCAST")
+	errInAndOut     = fault("ERR You can't specify both OPTIN mode and OPTOUT mode")
+	errCaching      = fault("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
+	errMonitorKeys  = fault("ERR Replica can't interact with the keyspace")
 	errNXAndOthers  = fault("ERR NX and XX, GT or LT options at the same time are not compatible")
 	errGTAndLT      = fault("ERR GT and LT options at the same time are not compatible")
 	errNoProto      = fault("NOPROTO unsupported protocol version")
@@ -43,6 +57,7 @@ const (
 	errShutdown = fault("ERR this node is shutting down, nothing was stored: connect to another one")
 	errTimedOut = fault("NOQUORUM the request's time was up before enough owners answered")
 	errFailed   = fault("ERR this node's data directory failed, it serves nothing until it is started again: see its log")
+	errTracking = fault("ERR CLIENT TRACKING ON is not supported: writes reach a key through any node, and nodes do not tell each other's clients of them")
 	errInternal = fault("ERR this node could not carry out the command: see its log")
 )
 
@@ -90,9 +105,8 @@ func errUnknownSubcommand(args [][]byte) fault {
 		quote(args[1], quotedName), strings.ToUpper(quote(args[0], quotedName))))
 }
 
-// errSubcommandSyntax answers a subcommand that has its own idea of its
-// arguments.
-func errSubcommandSyntax(args [][]byte) fault {
+// errSubcommandArgs is Redis's error for a subcommand with too many arguments.
+func errSubcommandArgs(args [][]byte) fault {
 	return fault(fmt.Sprintf("ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
 		quote(args[1], quotedName), strings.ToUpper(quote(args[0], quotedName))))
 }

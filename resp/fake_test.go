@@ -25,6 +25,7 @@ type fakeCluster struct {
 	mu    sync.Mutex
 	cells map[string]*version.Cell
 	now   time.Time
+	wall  bool // now is the time
 	clock *version.Clock
 }
 
@@ -37,7 +38,12 @@ type fakeNode struct {
 
 	// fault, if set, decides what becomes of an operation on a key; nil: it is
 	// carried out.
-	fault func(op string, key []byte) error
+	fault   func(op string, key []byte) error
+	down    bool // for Slots
+	table   *SlotTable
+	tableOf string
+	// scanFault, if set, is what Scan answers at a position; nil: a page.
+	scanFault func(at Position) error
 	// owner, if set, overrides which node a slot belongs to.
 	owner func(slot uint16, class coordinator.Class) string
 	calls struct {
@@ -71,6 +77,9 @@ func newFake(t testing.TB, nodes int, opts Options) *fakeCluster {
 func (c *fakeCluster) time() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.wall {
+		return time.Now()
+	}
 	return c.now
 }
 
@@ -129,10 +138,10 @@ func (n *fakeNode) faulty(op string, key []byte) error {
 
 // update is what a replica does.
 func (n *fakeNode) update(u *replica.Update) (err error) {
-	stamp := n.clock.Now()
+	stamp, now := n.clock.Now(), n.time()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	m := version.Mint{Actor: n.actor, Time: stamp, Now: n.now.UnixMilli(), ClockMax: 10, MaxSiblings: 4}
+	m := version.Mint{Actor: n.actor, Time: stamp, Now: now.UnixMilli(), ClockMax: 10, MaxSiblings: 4}
 	cur, change := n.cells[string(u.Key.Key)], u.Change
 	if u.Decide != nil {
 		if change, err = u.Decide(cur, m.Now); err != nil {
@@ -247,11 +256,12 @@ func (n *fakeNode) Explain(_ context.Context, key replica.Key) (Explanation, err
 
 // live returns the live keys by slot and key.
 func (n *fakeNode) live() []string {
+	now := n.time().UnixMilli()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var keys []string
 	for k, cell := range n.cells {
-		if _, ok := cell.Winner(n.now.UnixMilli()); ok {
+		if _, ok := cell.Winner(now); ok {
 			keys = append(keys, k)
 		}
 	}
@@ -261,7 +271,9 @@ func (n *fakeNode) live() []string {
 	return keys
 }
 
-func (n *fakeNode) Count(context.Context) (int64, error) { return int64(len(n.live())), nil }
+func (n *fakeNode) Count(_ context.Context, in ...ring.Range) (int64, error) {
+	return int64(len(n.liveIn(in))), nil
+}
 
 func (n *fakeNode) Keyspace(context.Context) (k Keys, err error) {
 	for _, key := range n.live() {
@@ -280,12 +292,28 @@ func (n *fakeNode) Members() int { return len(n.nodes) }
 
 func (n *fakeNode) Expired() int64 { return 0 }
 
-func (n *fakeNode) Scan(_ context.Context, from Position, limit int) (Page, error) {
+// liveIn returns the live keys of ranges of slots, or all.
+func (n *fakeNode) liveIn(in []ring.Range) []string {
+	return slices.DeleteFunc(n.live(), func(k string) bool {
+		slot := ring.Slot([]byte(k))
+		return len(in) > 0 && !slices.ContainsFunc(in, func(r ring.Range) bool { return r.Lo <= slot && slot <= r.Hi })
+	})
+}
+
+func (n *fakeNode) Scan(_ context.Context, from Position, last uint16, limit int) (Page, error) {
 	page := Page{Next: from}
+	if n.scanFault != nil {
+		if err := n.scanFault(from); err != nil {
+			return page, err
+		}
+	}
 	for _, k := range n.live() {
 		slot := ring.Slot([]byte(k))
 		if slot < from.Slot || slot == from.Slot && from.After != nil && k <= string(from.After) {
 			continue
+		}
+		if slot > last {
+			break
 		}
 		if len(page.Keys) == limit {
 			return page, nil
@@ -297,11 +325,25 @@ func (n *fakeNode) Scan(_ context.Context, from Position, limit int) (Page, erro
 	return page, nil
 }
 
-func (n *fakeNode) Flush(context.Context) error {
+func (n *fakeNode) Flush(_ context.Context, in ...ring.Range) error {
+	keys := n.liveIn(in)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	clear(n.cells)
+	for _, k := range keys {
+		delete(n.cells, k)
+	}
 	return nil
+}
+
+// Tell is heard by the others at once.
+func (n *fakeNode) Tell(message []byte) func() [][]byte {
+	var answers [][]byte
+	for _, other := range n.nodes {
+		if other != n {
+			answers = append(answers, other.server.Hear(bytes.Clone(message)))
+		}
+	}
+	return func() [][]byte { return answers }
 }
 
 func (n *fakeNode) Info() []Section {

@@ -85,6 +85,13 @@ func (f *framer) space() []byte {
 	return f.buf[f.w:]
 }
 
+// unread returns the bytes that are no whole command yet, and the room for
+// more, in the upper and the lower 32 bits.
+func (f *framer) unread() uint64 {
+	n := f.w - f.r
+	return uint64(n)<<32 | uint64(uint32(len(f.buf)-n))
+}
+
 func (f *framer) grow() {
 	grown := make([]byte, 2*len(f.buf))
 	f.r, f.w = 0, copy(grown, f.buf[f.r:f.w])

@@ -14,6 +14,7 @@ import (
 type gate struct {
 	net.Listener
 	s    *Server
+	view View
 	work context.Context // of the clients' commands: outlives the accepting
 
 	mu struct {
@@ -29,8 +30,8 @@ const (
 	acceptPause = 10 * time.Millisecond  // after a failed accept, as with too many open files
 )
 
-func newGate(s *Server, ln net.Listener, work context.Context) *gate {
-	g := &gate{Listener: ln, s: s, work: work}
+func newGate(s *Server, ln net.Listener, view View, work context.Context) *gate {
+	g := &gate{Listener: ln, s: s, view: view, work: work}
 	g.mu.guards = make(map[*guard]struct{})
 	g.mu.empty = make(chan struct{})
 	return g
@@ -90,6 +91,7 @@ func loopback(a net.Addr) bool {
 func (g *gate) admit(c net.Conn) *guard {
 	gd := &guard{Conn: c, s: g.s, ctx: g.work, framer: newFramer(g.s.settings().maxValue)}
 	gd.session = g.s.newSession(c.RemoteAddr().String(), c.LocalAddr().String())
+	gd.session.client.sock, gd.session.open, gd.session.view = c, gd.open, g.view
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mu.closed {
@@ -98,11 +100,13 @@ func (g *gate) admit(c net.Conn) *guard {
 	g.s.stats.connections.Add(1)
 	g.s.stats.clients.Add(1)
 	g.mu.guards[gd] = struct{}{}
+	g.s.clients.add(gd.session.client)
 	return gd
 }
 
 // left says that redcon is done with a client.
 func (g *gate) left(gd *guard) {
+	gd.leave()
 	g.s.stats.clients.Add(-1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,6 +136,7 @@ func (g *gate) shut(limit time.Duration) {
 		}
 	}
 	g.mu.Unlock()
+	g.s.pause.end()
 	g.Listener.Close()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()

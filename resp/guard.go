@@ -68,6 +68,7 @@ func (g *guard) fill() error {
 		if len(g.batch) > 0 || g.broken != nil {
 			return nil
 		}
+		g.session.unread.Store(g.framer.unread())
 		g.patience()
 		n, err := g.Conn.Read(g.framer.space())
 		g.framer.wrote(n)
@@ -88,6 +89,9 @@ func (g *guard) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if o := g.session.out.Load(); o != nil {
+		return len(p), o.reply(p)
+	}
 	n, err := g.Conn.Write(p)
 	g.s.stats.out.Add(int64(n))
 	g.s.stats.writes.Add(1)
@@ -97,6 +101,9 @@ func (g *guard) Write(p []byte) (int, error) {
 // patience bounds the time that the client may be silent from now on, if any.
 func (g *guard) patience() {
 	idle := g.s.settings().idle
+	if g.session.subscribed { // it waits to be told something
+		idle = 0
+	}
 	if idle == 0 && !g.bounded {
 		return
 	}
@@ -110,14 +117,42 @@ func (g *guard) patience() {
 	}
 }
 
+// open makes the connection's outbox.
+func (g *guard) open() *outbox {
+	return newOutbox(g.Conn, g.s, g.session.proto, func(waiting int) {
+		g.s.log.Warn("a client that reads too slowly was cut off", "id", g.session.id, "addr", g.session.addr, "waiting", waiting)
+		g.session.kill()
+	})
+}
+
+// Close lets what is queued be read, and closes the connection.
+func (g *guard) Close() error {
+	if o := g.session.out.Load(); o != nil {
+		o.close()
+	}
+	return g.Conn.Close()
+}
+
+// leave is the end of the connection's goroutine.
+func (g *guard) leave() {
+	g.s.clients.remove(g.session.client)
+	if o := g.session.out.Load(); o != nil {
+		g.s.monitors.remove(o)
+		g.s.leaveAll(o)
+		o.close()
+	}
+}
+
 // serve carries out the batch that was handed out with the token.
 func (g *guard) serve() {
 	b := g.s.take(g.ctx, g.session)
+	g.session.active.Store(b.now)
 	b.send = g.send
 	b.run(g.batch)
 	if g.broken != nil && !g.session.closed {
 		b.error(g.broken.Error())
 	}
+	g.session.last.Store(b.last)
 	g.s.stats.add(b, len(g.batch))
 	g.conn.WriteRaw(b.buf)
 	g.batch = nil

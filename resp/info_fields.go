@@ -183,7 +183,8 @@ func (b *batch) infoStats() []Field {
 		zeros("expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys", "evicted_clients",
 			"total_eviction_exceeded_time", "current_eviction_exceeded_time"),
 		[]Field{line("keyspace_hits", c.Hits), line("keyspace_misses", c.Misses)},
-		zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+		b.s.hub.fields(),
+		zeros("latest_fork_usec", "total_forks",
 			"migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
 			"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
 			"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies"),
@@ -225,5 +226,16 @@ func (b *batch) infoCPU() []Field {
 		line("used_cpu_user_children", seconds(children.Utime)),
 		line("used_cpu_sys_main_thread", seconds(self.Stime)),
 		line("used_cpu_user_main_thread", seconds(self.Utime)),
+	}
+}
+
+// fields says how many channels and patterns have subscribers on this node.
+func (h *hub) fields() []Field {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return []Field{
+		line("pubsub_channels", len(h.by[plainChannel])),
+		line("pubsub_patterns", len(h.by[channelPattern])),
+		line("pubsubshard_channels", len(h.by[shardChannel])),
 	}
 }

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+
+	"github.com/dynaring/dynaring/coordinator"
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/storage/version"
 )
 
 // answer is the reply to an inner command.
@@ -109,14 +113,24 @@ func parseAnswer(b []byte) (a answer, n int, err error) {
 // internalCommands are what composite commands ask of a key's node. Clients
 // cannot send them: their lookup does not know them.
 func internalCommands() []*row {
-	return []*row{{
-		name: fetchName, internal: true, arity: 2,
-		first: 1, last: 1, step: 1,
-		read: fetch,
-	}}
+	return []*row{
+		{
+			name: fetchName, internal: true, arity: 2,
+			first: 1, last: 1, step: 1,
+			read: fetch,
+		},
+		{
+			name: dropName, internal: true, arity: 3,
+			first: 1, last: 1, step: 1,
+			class: coordinator.RMW, plan: planDrop, write: writeDrop, finish: finishOK,
+		},
+	}
 }
 
-const fetchName = "dynaring.fetch"
+const (
+	fetchName = "dynaring.fetch"
+	dropName  = "dynaring.drop"
+)
 
 // fetch answers null, or what GET shows, when it expires (Unix ms; 0: never),
 // and the context of all that was seen.
@@ -130,4 +144,28 @@ func fetch(b *batch, u *unit) {
 	b.bulk(s.Value)
 	b.int(expiryOf(s, b.now))
 	b.str(u.cell.Context().Token(u.key.Key))
+}
+
+func planDrop(_ *batch, u *unit) error {
+	seen, err := version.ParseContext(string(u.args[2]), u.key.Key)
+	u.opt.ctx = &seen
+	return err
+}
+
+// writeDrop deletes what a context has seen, unless there is a value that it
+// has not: a plain read would see the delete, as it is newer, and not that.
+// Increments that it has not seen survive by themselves.
+func writeDrop(_ *batch, u *unit, w *coordinator.Write) {
+	seen := u.opt.ctx
+	w.Update.Decide = func(cur *version.Cell, now int64) (replica.Change, error) {
+		if cur == nil {
+			return replica.Change{}, nil
+		}
+		for i := range cur.Versions {
+			if v := &cur.Versions[i]; !v.Dead(now) && !seen.Past.Contains(v.Dot) {
+				return replica.Change{}, nil
+			}
+		}
+		return replica.Change{Kind: replica.Delete, Context: seen}, nil
+	}
 }

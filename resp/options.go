@@ -33,6 +33,7 @@ type Options struct {
 	MaxClients int           // connected at a time; 0: DefaultMaxClients
 	MaxValue   int           // bytes of an argument; 0: DefaultMaxValue; at most 512 MiB
 	MaxKey     int           // bytes of a key; 0: DefaultMaxKey
+	PushLimit  OutputLimit   // of clients that are pushed to; zero: DefaultOutputLimit
 	Drain      time.Duration // what clients' last commands may take at shutdown; 0: DefaultDrain
 
 	// Fixed are CONFIG's parameters that only a start sets, by name: port, dir,
@@ -76,6 +77,9 @@ func (o *Options) check() error {
 	o.MaxValue = orDefault(o.MaxValue, DefaultMaxValue)
 	o.MaxKey = orDefault(o.MaxKey, DefaultMaxKey)
 	o.Drain = orDefault(o.Drain, DefaultDrain)
+	if o.PushLimit == (OutputLimit{}) {
+		o.PushLimit = DefaultOutputLimit
+	}
 	switch {
 	case o.MaxClients < 0 || o.MaxKey < 0 || o.Drain < 0:
 		return errors.New("resp: MaxClients, MaxKey and Drain must be positive")

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,13 +26,13 @@ func TestLikeRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	type pair struct{ real, ours fidelity.Dial }
-	servers := map[string]pair{} // by password
+	servers := map[fidelity.Needs]pair{}
 	for i := range scripts {
 		s := &scripts[i]
-		p, ok := servers[s.Password]
+		p, ok := servers[s.Needs]
 		if !ok {
-			p = pair{unixDial(startRedis(t, s.Password)), unixDial(startOurs(t, Options{Password: s.Password}))}
-			servers[s.Password] = p
+			p = pair{unixDial(startRedisFor(t, s.Needs)), unixDial(startOursFor(t, s.Needs))}
+			servers[s.Needs] = p
 		}
 		for _, proto := range []int{resp2, resp3} {
 			diffs, err := fidelity.Compare(p.real, p.ours, s, proto)
@@ -116,14 +118,25 @@ func TestTableLikeRedis(t *testing.T) {
 
 // startRedis starts a redis-server for the test and returns its socket.
 func startRedis(t *testing.T, password string) string {
+	return startRedisFor(t, fidelity.Needs{Password: password})
+}
+
+func startRedisFor(t *testing.T, needs fidelity.Needs) string {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("SKIPPED: redis-server is not installed, nothing to compare with")
 	}
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "redis.sock")
-	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no",
-		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", password)
+	port := "0"
+	if needs.Cluster {
+		port = freePort(t)
+	}
+	cmd := exec.Command(path, "--port", port, "--unixsocket", socket, "--save", "", "--appendonly", "no",
+		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", needs.Password)
+	if needs.Cluster {
+		cmd.Args = append(cmd.Args, "--cluster-enabled", "yes")
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +147,9 @@ func startRedis(t *testing.T, password string) string {
 	for range 100 {
 		if c, err := net.Dial("unix", socket); err == nil {
 			c.Close()
+			if needs.Cluster {
+				assignSlots(t, socket)
+			}
 			return socket
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -142,25 +158,66 @@ func startRedis(t *testing.T, password string) string {
 	return ""
 }
 
+// assignSlots gives a redis-server all slots, and waits until it serves them.
+func assignSlots(t *testing.T, socket string) {
+	talk(t, socket, []byte("CLUSTER ADDSLOTSRANGE 0 16383\r\n"))
+	for range 100 {
+		if bytes.Contains(talk(t, socket, []byte("CLUSTER INFO\r\n")), []byte("cluster_state:ok")) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("redis-server does not serve its slots")
+}
+
+// freePort returns a port that is free, and whose cluster bus port is, too.
+func freePort(t *testing.T) string {
+	for range 100 {
+		port := 20000 + rand.IntN(20000)
+		a, errA := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		b, errB := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+10000))
+		for _, l := range []net.Listener{a, b} {
+			if l != nil {
+				l.Close()
+			}
+		}
+		if errA == nil && errB == nil {
+			return strconv.Itoa(port)
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // startOurs serves a node of its own on a socket.
-func startOurs(t *testing.T, opts Options) string {
+func startOurs(t *testing.T, opts Options) string { return startView(t, opts, PlainView) }
+
+func startOursFor(t *testing.T, needs fidelity.Needs) string {
+	view := PlainView
+	if needs.Cluster {
+		view = ClusterView
+	}
+	return startView(t, Options{Password: needs.Password}, view)
+}
+
+func startView(t *testing.T, opts Options, view View) string {
 	opts.Now = time.Now
 	n := newFake(t, 1, opts).nodes[0]
-	n.now = time.Now()
+	n.wall = true
 	socket := filepath.Join(t.TempDir(), "ours.sock")
 	ln, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveUntilEnd(t, n.server, ln)
+	serveUntilEnd(t, n.server, ln, view)
 	return socket
 }
 
 // serveUntilEnd serves a listener until the test ends.
-func serveUntilEnd(t *testing.T, s *Server, ln net.Listener) {
+func serveUntilEnd(t *testing.T, s *Server, ln net.Listener, view View) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, ln) }()
+	go func() { ended <- s.Serve(ctx, ln, view) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

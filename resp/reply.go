@@ -121,3 +121,13 @@ func (r *reply) set(n int) {
 		r.header('~', n)
 	}
 }
+
+// push begins what a client did not ask for; n replies follow. RESP2 has an
+// array.
+func (r *reply) push(n int) {
+	if r.proto < resp3 {
+		r.header('*', n)
+	} else {
+		r.header('>', n)
+	}
+}

@@ -12,7 +12,9 @@ import (
 // A command without keys has exec. A command on keys has read, or write and
 // finish: its handlers see one key, and where it takes several the row's merge
 // says how the parts make one reply. A composite command, which reads some keys
-// to write others, has exec too: it asks commands on keys (inner.go).
+// to write others, has exec too: it asks commands on keys (inner.go). A command
+// that others answer has start, which begins it, and returns what waits for them
+// and appends the reply: several of a pipeline are under way at once.
 type row struct {
 	name  string // lower case; a subcommand's after its container's: "client|id"
 	arity int    // arguments with the name; negative: at least that many
@@ -22,6 +24,7 @@ type row struct {
 	first, last, step int    // positions of keys, as in COMMAND INFO; 0: none
 	access            string // what is done to them: the key specification's flags
 	note              string // on them
+	specs             []spec // where the keys are not all of one kind
 	tips              string // for clients
 
 	group, since, complexity, summary string
@@ -33,6 +36,7 @@ type row struct {
 	subs []*row
 
 	exec   func(b *batch, args [][]byte)
+	start  func(b *batch, args [][]byte) func(*batch)
 	plan   func(b *batch, u *unit) error                 // reads the options; optional
 	read   func(b *batch, u *unit)                       // appends the reply: u.cell is read
 	write  func(b *batch, u *unit, w *coordinator.Write) // says what is to be done
@@ -43,8 +47,27 @@ type row struct {
 	internal bool   // asked by composite commands only: clients do not see it
 	partly   string // what of Redis's is missing or differs, and why, for people
 
-	noAuth, sub bool  // derived from flags and name
-	meter       meter // what clients did with it
+	at                              []spec // of its keys
+	noAuth, writes, subscriber, sub bool   // derived from flags and name
+	meter                           meter  // what clients did with it
+}
+
+// spec is a key specification: where some of a command's keys are, and what is
+// done to them.
+type spec struct {
+	first, last, step int
+	access, note      string
+}
+
+// keySpecs returns the row's key specifications.
+func (r *row) keySpecs() []spec {
+	switch {
+	case r.specs != nil:
+		return r.specs
+	case r.first == 0:
+		return nil
+	}
+	return []spec{{r.first, r.last, r.step, r.access, r.note}}
 }
 
 // merge says how the replies of a command's keys make one.
@@ -65,10 +88,11 @@ type deprecation struct{ since, instead string }
 
 // argument documents one argument, as COMMAND DOCS shows it.
 type argument struct {
-	name, typ, token, since string
-	optional, multiple      bool
-	multipleToken           bool // the token is repeated, too
-	args                    []argument
+	name, typ, token, since, deprecated string
+	optional, multiple                  bool
+	tokens                              bool // one for each repetition
+	spec                                int  // of a key: the number of its specification
+	args                                []argument
 }
 
 // Constructors of arguments, by type.
@@ -91,14 +115,20 @@ func (a argument) after(token string) argument { a.token = token; return a }
 // from returns a with the version that brought it.
 func (a argument) from(since string) argument { a.since = since; return a }
 
+// until returns a as one that is not to be used since a version.
+func (a argument) until(since string) argument { a.deprecated = since; return a }
+
+// manyTokens returns a as one that is repeated with its token.
+func (a argument) manyTokens() argument { a.tokens = true; return a }
+
+// in returns a as a key of another specification than the first.
+func (a argument) in(spec int) argument { a.spec = spec; return a }
+
 // opt returns a as one that may be left out.
 func (a argument) opt() argument { a.optional = true; return a }
 
 // many returns a as one that may be repeated.
 func (a argument) many() argument { a.multiple = true; return a }
-
-// manyTokens returns a as one that may be repeated with its token.
-func (a argument) manyTokens() argument { a.multiple, a.multipleToken = true, true; return a }
 
 // table is every command by its lower-case name, and in order.
 type table struct {
@@ -133,8 +163,21 @@ func newTable(groups ...[]*row) *table {
 func (t *table) index(r *row) {
 	t.byName[r.name] = r
 	r.noAuth, r.sub = contains(r.flags, "no_auth"), strings.Contains(r.name, "|")
+	r.writes = contains(r.flags, "write") || contains(replicated, r.name)
+	r.subscriber = contains(subscriberCommands, r.name)
 	t.longest = max(t.longest, len(r.name))
+	for _, k := range r.keySpecs() {
+		if !contains(k.access, "not_key") {
+			r.at = append(r.at, k)
+		}
+	}
 }
+
+// Commands that write in Redis's eyes, without having the flag: replicas get them.
+const replicated = "publish spublish pfcount eval evalsha fcall"
+
+// What a client may still say in RESP2 while it is subscribed.
+const subscriberCommands = "subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe ping quit reset"
 
 // contains reports whether w is one of the words of s.
 func contains(s, w string) bool {
@@ -202,16 +245,16 @@ func (r *row) takes(n int) bool {
 	return n == r.arity || r.arity < 0 && n >= -r.arity
 }
 
-// keys calls fn with the position of each key among n arguments.
-func (r *row) keys(n int, fn func(at int)) {
-	if r.first == 0 {
-		return
-	}
-	last := r.last
-	if last < 0 {
-		last += n
-	}
-	for i := r.first; i <= last; i += r.step {
-		fn(i)
+// keys calls fn with the position of each key among n arguments, and what is
+// done to it.
+func (r *row) keys(n int, fn func(at int, access string)) {
+	for _, k := range r.keySpecs() {
+		last := k.last
+		if last < 0 {
+			last += n
+		}
+		for i := k.first; i <= last; i += k.step {
+			fn(i, k.access)
+		}
 	}
 }

@@ -18,23 +18,28 @@ import (
 // Server serves Redis clients, and the commands that other nodes pass on. Its
 // methods may be called from any goroutine.
 type Server struct {
-	opts    Options
-	log     *slog.Logger
-	table   *table
-	cursors cursors
-	started time.Time
-	lastID  atomic.Int64 // of clients
-	stats   stats
-	errors  errorCodes
-	config  *config
-	slowLog slowLog
-	latency latencyEvents
+	opts     Options
+	log      *slog.Logger
+	table    *table
+	cursors  cursors
+	started  time.Time
+	lastID   atomic.Int64 // of clients
+	clients  clients
+	hub      hub
+	monitors monitors
+	pause    pause
 
+	config   *config
+	stats    stats
+	errors   errorCodes
+	slowLog  slowLog
+	latency  latencyEvents
 	saves    saves
 	memory   memoryUse
 	keyspace keyspaceCount
-	runID    string    // 40 hex digits, of this process
-	batches  sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
+	runID    string // 40 hex digits, of this process
+
+	batches sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
 }
 
 // New returns a server, or what is wrong with its options. It serves clients
@@ -44,8 +49,26 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, log: o.Logger, started: o.Now()}
-	s.table = newTable(connectionCommands(), serverCommands(), adminCommands(), configCommands(), latencyCommands(), aclCommands(),
-		stringCommands(), genericCommands(), siblingCommands(), internalCommands())
+	s.table = newTable(
+		connectionCommands(),
+		serverCommands(),
+		adminCommands(),
+		configCommands(),
+		latencyCommands(),
+		aclCommands(),
+		stringCommands(),
+		rangeCommands(),
+		bitmapCommands(),
+		hyperloglogCommands(),
+		genericCommands(),
+		keyspaceCommands(),
+		objectCommands(),
+		dumpCommands(),
+		slotCommands(),
+		pubsubCommands(),
+		siblingCommands(),
+		internalCommands(),
+	)
 	s.cursors.init()
 	s.saves.init(s.started)
 	s.memory.read()
@@ -56,14 +79,15 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve serves the clients of a listener, which it closes, until ctx ends.
+// Serve serves the clients of a listener, which it closes, until ctx ends: they
+// see the node by the view.
 // Then it stops accepting, lets what has been read be answered within
 // Options.Drain, and returns nil when every client's goroutine has ended. It
 // may be called for several listeners.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+func (s *Server) Serve(ctx context.Context, ln net.Listener, view View) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	g := newGate(s, ln, work)
+	g := newGate(s, ln, view, work)
 	var clients sync.WaitGroup
 	server := redcon.NewServer("", serveClient, func(c redcon.Conn) bool {
 		gd := c.NetConn().(*guard)
@@ -101,7 +125,7 @@ func serveClient(c redcon.Conn, _ redcon.Command) {
 // coordinator.Executor. Each is on one key, and runs here whatever the ring
 // says; what this node may not coordinate comes back as not started.
 func (s *Server) Execute(ctx context.Context, x *coordinator.Exec) {
-	ss := &Session{proto: resp2, authed: true, forwarded: true, r: x.R, w: x.W}
+	ss := &Session{profile: profile{proto: resp2}, authed: true, forwarded: true, r: x.R, w: x.W}
 	if x.Proto == resp3 {
 		ss.proto = resp3
 	}
@@ -129,12 +153,13 @@ func (s *Server) take(ctx context.Context, ss *Session) *batch {
 	}
 	b.ctx, b.ss, b.proto, b.mark = ctx, ss, ss.proto, s.opts.Now()
 	b.now = b.mark.UnixMilli()
+	b.special = ss.client != nil && b.isSpecial()
 	return b
 }
 
 // give takes a batch back, with whatever of its room is worth keeping.
 func (s *Server) give(b *batch) {
-	b.ctx, b.ss, b.send, b.passed = nil, nil, nil, nil
+	b.ctx, b.ss, b.send, b.passed, b.last = nil, nil, nil, nil, nil
 	b.ends = b.ends[:0]
 	b.failed, b.hits, b.misses = 0, 0, 0
 	b.buf = b.buf[:0]

@@ -79,7 +79,7 @@ func begin(t *testing.T, opts Options) (l *pipeListener, n *fakeNode, stop func(
 	l = newPipeListener()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- n.server.Serve(ctx, l) }()
+	go func() { ended <- n.server.Serve(ctx, l, PlainView) }()
 	return l, n, func() error {
 		cancel()
 		return <-ended
@@ -263,7 +263,7 @@ func TestManyClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		serveUntilEnd(t, n.server, ln)
+		serveUntilEnd(t, n.server, ln, PlainView)
 		done.Go(func() {
 			for round := range rounds {
 				in := fmt.Sprintf("SET own%d %d\nINCR shared\nGET own%d\nMSET x%d 1 y%d 2\nMGET x%d y%d\n", i, round, i, i, i, i, i)

@@ -8,15 +8,17 @@ import (
 // Session is what a connection has said about itself. It belongs to the
 // connection's goroutine.
 type Session struct {
-	id     int64
-	addr   string // the client's
-	local  string // the one that it connected to
-	name   string
-	libs   [2]string // lib-name, lib-ver
-	proto  int
+	*client // nil: another node passed the commands on
+	profile
+
+	view   View // of its listener
 	authed bool
 	r, w   int  // DQUORUM's; 0: the node's own
 	closed bool // QUIT: nothing behind it is served
+
+	mute       mute
+	subscribed bool           // to something
+	open       func() *outbox // the connection's first
 
 	// forwarded: another node passed the commands on, so they run here
 	// whatever the ring says, and are never passed on again.
@@ -25,12 +27,31 @@ type Session struct {
 
 // newSession returns a client's session as it is before its first command.
 func (s *Server) newSession(addr, local string) *Session {
-	return &Session{id: s.lastID.Add(1), addr: addr, local: local, proto: resp2, authed: s.settings().password == ""}
+	c := &client{
+		id: s.lastID.Add(1), addr: addr, local: local,
+		since: s.opts.Now().UnixMilli(), gone: make(chan struct{}),
+	}
+	c.active.Store(c.since)
+	c.mu.profile.proto = resp2
+	return &Session{client: c, profile: profile{proto: resp2}, authed: s.settings().password == ""}
+}
+
+// outbox returns the connection's outbox, made when it is first needed.
+func (ss *Session) outbox() *outbox {
+	o := ss.out.Load()
+	if o == nil {
+		o = ss.open()
+		ss.out.Store(o)
+	}
+	return o
 }
 
 // reset returns the session to its beginning, as RESET does.
 func (ss *Session) reset(authed bool) {
-	*ss = Session{id: ss.id, addr: ss.addr, local: ss.local, libs: ss.libs, proto: resp2, authed: authed}
+	*ss = Session{
+		client: ss.client, open: ss.open, view: ss.view, authed: authed,
+		profile: profile{proto: resp2, libs: ss.libs, noEvict: ss.noEvict, noTouch: ss.noTouch},
+	}
 }
 
 // authenticate checks a user's password. There is one user.

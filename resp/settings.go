@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type settings struct {
 	maxClients  int64
 	maxValue    int
 	idle        time.Duration // that a client may be silent; 0: for ever
+	pushes      OutputLimit   // of connections that are pushed to for the first time
 
 	slowerThan  time.Duration // of what the slow log takes; negative: nothing
 	slowMost    int64         // its entries
@@ -70,6 +72,12 @@ func newSettings(value func(name string) string) (*settings, error) {
 		spike:      atMost(number("latency-monitor-threshold"), time.Millisecond),
 		histograms: value("latency-tracking") == yes, level: logLevels[value("loglevel")],
 	}
+	if err != nil {
+		return nil, err
+	}
+	if s.pushes, err = pushLimit(value("client-output-buffer-limit")); err != nil {
+		return nil, err
+	}
 	for text := range strings.FieldsSeq(value("latency-tracking-info-percentiles")) {
 		p, e := strconv.ParseFloat(text, 64)
 		if e != nil {
@@ -87,4 +95,26 @@ func atMost(n int64, unit time.Duration) time.Duration {
 		return longest
 	}
 	return time.Duration(n) * unit
+}
+
+// pushLimit reads the limit of subscribers in client-output-buffer-limit, whose
+// last class they are.
+func pushLimit(text string) (l OutputLimit, err error) {
+	const each = 4 // class, hard, soft, seconds
+	numbers := strings.Fields(text)
+	var n [each - 1]int
+	for i := range n {
+		v, err := strconv.ParseUint(numbers[len(numbers)-len(n)+i], 10, 64)
+		if err != nil {
+			return l, fmt.Errorf("resp: client-output-buffer-limit: %w", err)
+		}
+		if n[i] = int(min(v, math.MaxInt)); v == 0 && i < len(n)-1 {
+			n[i] = math.MaxInt // no limit
+		}
+	}
+	return OutputLimit{n[0], n[1], time.Duration(n[2]) * time.Second}, nil
+}
+
+func (l OutputLimit) String() string {
+	return fmt.Sprintf("%d %d %d", l.Hard, l.Soft, l.SoftFor/time.Second)
 }

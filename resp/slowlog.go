@@ -83,7 +83,7 @@ func (l *slowLog) latest(n int64) []slowEntry {
 // slowEntry describes a command, and how many of its pipeline ran with it.
 func (b *batch) slowEntry(st *step, took time.Duration, more int) slowEntry {
 	e := slowEntry{at: b.mark.Unix(), took: took, addr: b.ss.addr, name: b.ss.name}
-	args := redacted(st.row, st.args)
+	args := withoutSecrets(st.row, st.args)
 	for i, a := range args {
 		if i == slowArgs-1 && len(args) > slowArgs {
 			e.args = append(e.args, fmt.Sprintf("... (%d more arguments)", len(args)-i))
@@ -101,38 +101,23 @@ func (b *batch) slowEntry(st *step, took time.Duration, more int) slowEntry {
 	return e
 }
 
-const redactedWord = "(redacted)"
-
 // secretParameters are those whose values no log shows.
 var secretParameters = []string{"REQUIREPASS", "MASTERAUTH", "MASTERUSER", "TLS-KEY-FILE-PASS", "TLS-CLIENT-KEY-FILE-PASS"}
 
-// redacted returns a command's arguments without passwords.
-func redacted(r *row, args [][]byte) [][]byte {
-	hide := func(i int) {
-		if i < len(args) {
-			args[i] = []byte(redactedWord)
-		}
+// withoutSecrets returns a command's arguments without passwords.
+func withoutSecrets(r *row, args [][]byte) [][]byte {
+	from, to := secrets(args)
+	if from == to && r.name != "config|set" {
+		return args
 	}
-	switch r.name {
-	case "auth":
-		args = slices.Clone(args)
-		for i := 1; i < len(args); i++ {
-			hide(i)
-		}
-	case "hello":
-		args = slices.Clone(args)
-		for i := 2; i < len(args); i++ {
-			if is(args[i], "AUTH") {
-				hide(i + 1)
-				hide(i + 2)
-				break
-			}
-		}
-	case "config|set":
-		args = slices.Clone(args)
-		for i := 2; i < len(args); i += 2 {
+	args = slices.Clone(args)
+	for i := from; i < min(to, len(args)); i++ {
+		args[i] = redacted
+	}
+	if r.name == "config|set" {
+		for i := 2; i+1 < len(args); i += 2 {
 			if slices.Contains(secretParameters, upper(args[i])) {
-				hide(i + 1)
+				args[i+1] = redacted
 			}
 		}
 	}
@@ -144,7 +129,7 @@ func slowlogGet(b *batch, args [][]byte) {
 	const byDefault = 10
 	n := int64(byDefault)
 	if len(args) > 3 {
-		b.fail(errSubcommandSyntax(args))
+		b.fail(errSubcommandArgs(args))
 		return
 	}
 	if len(args) == 3 {

@@ -127,7 +127,7 @@ func adminCommands() []*row {
 					summary: "Load a module with extended parameters",
 					args: []argument{
 						str("path"),
-						block("configs", str("name"), str("value")).after("CONFIG").opt().manyTokens(),
+						block("configs", str("name"), str("value")).after("CONFIG").opt().many().manyTokens(),
 						block("args", str("arg")).after("ARGS").opt().many(),
 					},
 					exec: moduleRefused,

@@ -63,40 +63,7 @@ func connectionCommands() []*row {
 			name: "client", arity: -2, cats: "@slow",
 			group: "connection", since: "2.4.0", complexity: "Depends on subcommand.",
 			summary: "A container for client connection commands",
-			subs: []*row{
-				{
-					name: "client|id", arity: 2, flags: "noscript loading stale", cats: "@slow @connection",
-					group: "connection", since: "5.0.0", complexity: "O(1)",
-					summary: "Returns the client ID for the current connection",
-					exec:    clientID,
-				},
-				{
-					name: "client|getname", arity: 2, flags: "noscript loading stale", cats: "@slow @connection",
-					group: "connection", since: "2.6.9", complexity: "O(1)",
-					summary: "Get the current connection name",
-					exec:    clientGetName,
-				},
-				{
-					name: "client|setname", arity: 3, flags: "noscript loading stale", cats: "@slow @connection",
-					group: "connection", since: "2.6.9", complexity: "O(1)",
-					summary: "Set the current connection name",
-					args:    []argument{str("connection-name")},
-					exec:    clientSetName,
-				},
-				{
-					name: "client|setinfo", arity: 4, flags: "noscript loading stale", cats: "@slow @connection",
-					group: "connection", since: "7.2.0", complexity: "O(1)",
-					summary: "Set client or connection specific info",
-					args:    []argument{oneOf("attr", str("libname").after("LIB-NAME"), str("libver").after("LIB-VER"))},
-					exec:    clientSetInfo,
-				},
-				{
-					name: "client|help", arity: 2, flags: "loading stale", cats: "@slow @connection",
-					group: "connection", since: "5.0.0", complexity: "O(1)",
-					summary: "Show helpful text about the different subcommands",
-					exec:    clientHelp,
-				},
-			},
+			subs:    clientSubcommands(),
 		},
 		{
 			name: "readonly", arity: 1, flags: "loading stale fast", cats: "@fast @connection",

@@ -21,7 +21,8 @@ import (
 // TestTranscripts replays sessions. Each file is a cluster of its own:
 //
 //	cluster nodes=3 requirepass=secret   begins anew
-//	send [conn=c] [node=n2]              commands, one after the other
+//	down node=n2                         the others' tables leave it out
+//	send [conn=c] [node=n2] [view=cluster] commands, one after the other
 //	pipeline [conn=c] [node=n2]          commands in one batch; save=x keeps
 //	                                     the last reply's first string as $x
 //	sleep ms=1500
@@ -48,6 +49,12 @@ func TestTranscripts(t *testing.T) {
 				return ""
 			case "fail":
 				return failWith(t, x.c, d)
+			case "down":
+				var node string
+				d.ScanArgs(t, "node", &node)
+				n, _ := x.session("", node)
+				n.down = true
+				return ""
 			case "send", "pipeline":
 				return x.converse(t, d)
 			}
@@ -85,6 +92,9 @@ func (x *transcript) converse(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "node", &node)
 	d.MaybeScanArgs(t, "save", &save)
 	n, ss := x.session(conn, node)
+	if d.HasArg("view") {
+		ss.view = ClusterView
+	}
 	var replies [][]byte
 	var all [][][]byte
 	for line := range strings.Lines(d.Input) {

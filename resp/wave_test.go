@@ -191,15 +191,15 @@ func TestScanMissesNothing(t *testing.T) {
 			c.nodes[0].do(c.nodes[0].client(), words("SET "+k+" v"))
 		}
 		count := rapid.IntRange(1, 20).Draw(rt, "count")
-		hop := rapid.Bool().Draw(rt, "once to the other node")
+		hop := rapid.Bool().Draw(rt, "to the other node each time")
 		seen, cursor := map[string]bool{}, "0"
 		for calls := 0; calls == 0 || cursor != "0"; calls++ {
 			if calls > 500 {
 				rt.Fatal("the scan does not end")
 			}
 			n := c.nodes[0]
-			if hop && calls == 2 {
-				n = c.nodes[1] // which does not know the cursor
+			if hop {
+				n = c.nodes[calls%2] // which does not know the cursor
 			}
 			reply := n.do(n.client(), words(fmt.Sprintf("SCAN %s COUNT %d", cursor, count)))
 			strs := bulks(reply)

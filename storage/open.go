@@ -91,10 +91,7 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cache := pebble.NewCache(o.CacheBytes)
-	defer cache.Unref() // Pebble holds its own reference
-	s.db, err = pebble.Open(o.Dir, s.pebbleOptions(o, cache, lock))
-	if err == nil {
+	if err = s.openPebble(o, lock); err == nil {
 		err = s.load(stopped)
 	}
 	if pebble.IsCorruptionError(err) || errors.Is(err, record.ErrInvalidChunk) {
@@ -114,6 +111,25 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	s.fault.opened.Store(true)
 	s.fault.tell() // in case background work failed just now
 	return s, nil
+}
+
+// openPebble opens the database, the first time only to put what its log holds
+// into tables. Where that leaves something to compact, Pebble begins before it
+// has opened everything, and should the rest of Open fail, the compaction
+// panics; so there is none.
+func (s *Store) openPebble(o Options, lock *pebble.Lock) (err error) {
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref() // Pebble holds its own reference
+	po := s.pebbleOptions(o, cache, lock)
+	po.DisableAutomaticCompactions = true
+	db, err := pebble.Open(o.Dir, po)
+	if err == nil {
+		err = db.Close()
+	}
+	if err == nil {
+		s.db, err = pebble.Open(o.Dir, s.pebbleOptions(o, cache, lock))
+	}
+	return err
 }
 
 // load reads what the store keeps in memory, and settles its identity.

@@ -32,8 +32,8 @@ func (l *link) call(kind uint8, body []byte, stamp version.Timestamp, now, deadl
 		l.mu.Unlock()
 		return ErrOverloaded
 	}
-	if l.mu.asked < l.heard.Load() {
-		l.mu.asked = now
+	if heard := l.heard.Load(); l.asked.Load() < heard {
+		l.asked.Store(max(now, heard))
 	}
 	f.id = l.mu.calls.add(call{done: done, sent: now, deadline: deadline, pos: l.mu.queued, kind: kind})
 	wake := l.enqueue(f)

@@ -30,7 +30,11 @@ type link struct {
 	wake   chan struct{} // capacity 1: the flusher has something to do
 	resume chan struct{} // capacity 1: the reader may go on
 
-	heard   atomic.Int64 // when bytes last arrived
+	// When bytes last arrived, and, dialled, when the first call was sent since.
+	// Bytes that arrive in the instant of that call were heard after it: where
+	// time is virtual, answers come at once.
+	heard, asked atomic.Int64
+
 	reading atomic.Int64 // since when the reader waits for bytes; 0: it has some
 	wrote   atomic.Int64 // when bytes were last written
 	suspect atomic.Bool  // nothing has arrived for too long since a call was sent
@@ -54,7 +58,6 @@ type link struct {
 		draining bool   // shutting down: nothing new, close when all is answered
 		err      error  // why the link failed; nothing is queued any more
 		calls    calls  // dialled: requests in flight
-		asked    int64  // dialled: when the first call was sent since bytes last arrived
 		serving  int    // accepted: requests whose reply is due
 		// The stream's position behind out, and behind what was ever handed to
 		// the connection: a call at or after handed was certainly not sent.
@@ -311,7 +314,7 @@ func (l *link) readLarge(have []byte, size int) error {
 func (l *link) arrived(n int) int64 {
 	at := l.now()
 	if n > 0 {
-		l.heard.Store(at)
+		l.heard.Store(max(at, l.asked.Load()+1))
 		l.bytesIn.Add(uint64(n))
 		if l.suspect.Load() {
 			l.trust()

@@ -32,8 +32,8 @@ type silence struct {
 // inFlight tells whether calls wait, timedOut whether one that has ended heard
 // nothing. It reports whether it has to be called again soon.
 func (l *link) listen(now, tick int64, inFlight, timedOut bool) (again bool) {
+	asked := l.asked.Load()
 	l.mu.Lock()
-	asked := l.mu.asked
 	written := l.mu.queued - uint64(len(l.mu.out)+l.mu.writing)
 	l.mu.Unlock()
 	s := &l.silence

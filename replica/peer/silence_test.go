@@ -100,7 +100,7 @@ func TestSilenceCounts(t *testing.T) {
 		l := newLink(nil, Identity{}, Foreground, &p.opt, func() int64 { return 1 })
 		l.heard.Store(0)
 		now, last := int64(10), int64(0)
-		l.mu.asked = now
+		l.asked.Store(now)
 		counted, looks := int64(0), 0
 		for !l.suspect.Load() {
 			now += rapid.Int64Range(1, int64(time.Second)).Draw(t, "later")
@@ -108,13 +108,14 @@ func TestSilenceCounts(t *testing.T) {
 				l.heard.Store(now)
 				l.listen(now, int64(maxTick), true, false)
 				now++
-				l.mu.asked, counted, looks = now, 0, 0
+				l.asked.Store(now)
+				counted, looks = 0, 0
 				last = now
 				continue
 			}
 			tick := min(now-last, int64(maxTick))
 			last = now
-			counted += min(tick, now-l.mu.asked)
+			counted += min(tick, now-l.asked.Load())
 			looks++
 			l.listen(now, tick, true, false)
 			if looks > int(suspectAfter/time.Millisecond) {
@@ -140,7 +141,7 @@ func TestPingBehindABacklog(t *testing.T) {
 	p := New(Options{Self: Identity{Name: "a"}}, nil)
 	l := newLink(nil, Identity{}, Foreground, &p.opt, func() int64 { return 1 })
 	l.heard.Store(0)
-	l.mu.asked = 1
+	l.asked.Store(1)
 	now := int64(1)
 	look := func(wrote bool) {
 		now += int64(sweepEvery)

@@ -8,7 +8,7 @@
 // text. Before or in place of one:
 //
 //	# words      a comment
-//	#! name      what the file's scripts need: "#! requirepass secret"
+//	#! need      what the file's scripts need: "requirepass secret" or "cluster"
 //	#~ reason    the next command's reply may differ from Redis's, and why
 //	~ command    integers and decimals in the reply may differ by up to Tolerance
 //	@c command   on connection c, whose next reply is read before the next line

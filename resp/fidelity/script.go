@@ -10,10 +10,16 @@ import (
 
 // Script is commands that are sent to both servers.
 type Script struct {
-	File     string // the base name
-	Line     int    // of its first command
-	Password string // that the servers ask for; "": none
-	Steps    []Step
+	File string // the base name
+	Line int    // of its first command
+	Needs
+	Steps []Step
+}
+
+// Needs are what a file's scripts need of the servers.
+type Needs struct {
+	Password string // that they ask for; "": none
+	Cluster  bool   // they are a cluster of one node, seen as a member
 }
 
 // Step is one line of a script.
@@ -52,7 +58,8 @@ func Load(dir string) ([]Script, error) {
 
 // Parse reads the scripts of one file.
 func Parse(file, text string) (all []Script, err error) {
-	password, differs := "", ""
+	var needs Needs
+	differs := ""
 	var cur Script
 	end := func() {
 		if len(cur.Steps) > 0 {
@@ -66,8 +73,9 @@ func Parse(file, text string) (all []Script, err error) {
 				differs = reason
 			}
 			if need, ok := strings.CutPrefix(line, "#! requirepass "); ok {
-				password = need
+				needs.Password = need
 			}
+			needs.Cluster = needs.Cluster || line == "#! cluster"
 			continue
 		}
 		if line == "" {
@@ -80,7 +88,7 @@ func Parse(file, text string) (all []Script, err error) {
 		}
 		step.Line, step.Differs = i+1, differs
 		if len(cur.Steps) == 0 {
-			cur = Script{File: file, Line: i + 1, Password: password}
+			cur = Script{File: file, Line: i + 1, Needs: needs}
 		} else if (cur.Steps[0].Conn == "") != (step.Conn == "") {
 			return nil, fmt.Errorf("%s:%d: a script has either connections or none", file, i+1)
 		}

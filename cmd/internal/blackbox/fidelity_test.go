@@ -1,11 +1,15 @@
 package blackbox
 
 import (
+	"errors"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/dynaring/dynaring/resp/fidelity"
 )
@@ -21,17 +25,25 @@ func TestFidelity(t *testing.T) {
 		real fidelity.Dial
 		ours *cluster
 	}
-	servers := map[string]pair{} // by password
+	servers := map[fidelity.Needs]pair{}
 	for i := range scripts {
 		s := &scripts[i]
-		p, ok := servers[s.Password]
+		p, ok := servers[s.Needs]
 		if !ok {
-			p = pair{startRealRedis(t, s.Password), startCluster(t, 3, "--requirepass", s.Password)}
-			servers[s.Password] = p
+			nodes := 3
+			if s.Cluster {
+				nodes = 1
+			}
+			p = pair{startRealRedis(t, s.Needs), startCluster(t, nodes, "--requirepass", s.Password)}
+			servers[s.Needs] = p
 		}
 		for _, proto := range []int{2, 3} {
 			node := p.ours.nodes[(i+proto)%len(p.ours.nodes)]
-			diffs, err := fidelity.Compare(p.real, tcpDial(node.addr()), s, proto)
+			addr := node.addr()
+			if s.Cluster {
+				addr = node.clusterAddr()
+			}
+			diffs, err := fidelity.Compare(p.real, tcpDial(addr), s, proto)
 			if err != nil {
 				t.Errorf("%s at %s: %v", s, node.name, err)
 			}
@@ -47,7 +59,7 @@ func tcpDial(addr string) fidelity.Dial {
 }
 
 // startRealRedis runs a redis-server with one database and nothing on disk.
-func startRealRedis(t *testing.T, password string) fidelity.Dial {
+func startRealRedis(t *testing.T, needs fidelity.Needs) fidelity.Dial {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -58,8 +70,15 @@ func startRealRedis(t *testing.T, password string) fidelity.Dial {
 	if len(socket) > 100 { // what a socket's name may have
 		t.Fatalf("the temporary directory's name is too long for a socket: %s", strings.TrimSuffix(dir, "/"))
 	}
-	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no",
-		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", password)
+	port := 0
+	if needs.Cluster {
+		port = freePorts(t, 1)
+	}
+	cmd := exec.Command(path, "--port", strconv.Itoa(port), "--unixsocket", socket, "--save", "", "--appendonly", "no",
+		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", needs.Password)
+	if needs.Cluster {
+		cmd.Args = append(cmd.Args, "--cluster-enabled", "yes")
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -75,5 +94,24 @@ func startRealRedis(t *testing.T, password string) fidelity.Dial {
 		}
 		return err
 	})
+	if needs.Cluster {
+		assignSlots(t, socket)
+	}
 	return dial
+}
+
+// assignSlots gives a redis-server all slots, and waits until it serves them.
+func assignSlots(t *testing.T, socket string) {
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
+	defer rdb.Close()
+	if err := rdb.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "redis-server serves its slots", func() error {
+		info, err := rdb.ClusterInfo(t.Context()).Result()
+		if err == nil && !strings.Contains(info, "cluster_state:ok") {
+			err = errors.New(info)
+		}
+		return err
+	})
 }

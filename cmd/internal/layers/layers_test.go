@@ -29,14 +29,14 @@ var lines = [][]string{
 	{"replica"},
 	{"replica/peer", "ring/gossip"},
 	{"ring", "storage", "ring/gossip/memnet"},
-	{"storage/version", "resp/fidelity"},
+	{"storage/version", "resp/fidelity", "resp/hyperloglog", "resp/rdb"},
 }
 
 // outside are packages that see dynaring only as its users do.
 var outside = []string{"cmd/internal/blackbox", "cmd/internal/bench", "cmd/internal/layers", "cmd/internal/netlab", "resp/fidelity"}
 
 // pure packages do no I/O and start no goroutine.
-var pure = []string{"storage/version", "ring"}
+var pure = []string{"storage/version", "ring", "resp/hyperloglog", "resp/rdb"}
 
 // impure are the standard packages whose import gives a pure package away.
 var impure = []string{"os", "net", "syscall", "log", "os/exec", "net/http", "io/ioutil", "context"}

@@ -147,12 +147,32 @@ func eventDetail(e *ring.Event) string {
 	return ""
 }
 
-// Count returns how many keys are alive in the cluster.
-func (c cluster) Count(ctx context.Context) (int64, error) { return c.n.coordinator.Count(ctx) }
+// Count returns how many keys are alive in ranges of slots, or all.
+func (c cluster) Count(ctx context.Context, in ...ring.Range) (int64, error) {
+	return c.n.coordinator.Count(ctx, in...)
+}
+
+// Keyspace returns how many keys are alive in the cluster, and how long.
+func (c cluster) Keyspace(ctx context.Context) (resp.Keys, error) {
+	k, err := c.n.coordinator.Keys(ctx)
+	return resp.Keys{Live: int64(k.Live), Expiring: int64(k.Expiring), MeanTTL: int64(k.TTL / max(k.Expiring, 1))}, err
+}
+
+// Expired returns how many expired keys were collected on this node's
+// initiative: each once in the cluster.
+func (c cluster) Expired() int64 { return int64(c.n.background.collect.Status().Expired) }
+
+// Members returns how many nodes are members.
+func (c cluster) Members() int {
+	if v := c.n.gossip.View(); v.Ring != nil {
+		return len(v.Ring.Members())
+	}
+	return 1
+}
 
 // Scan returns a page of the cluster's live keys.
-func (c cluster) Scan(ctx context.Context, from resp.Position, limit int) (resp.Page, error) {
-	page, err := c.n.coordinator.ScanPage(ctx, coordinator.Position(from), limit)
+func (c cluster) Scan(ctx context.Context, from resp.Position, last uint16, limit int) (resp.Page, error) {
+	page, err := c.n.coordinator.ScanPage(ctx, coordinator.Position(from), last, limit)
 	if err != nil {
 		return resp.Page{}, err
 	}
@@ -166,11 +186,24 @@ func (c cluster) Scan(ctx context.Context, from resp.Position, limit int) (resp.
 // Keys that Flush deletes at a time.
 const flushPage = 512
 
-// Flush deletes every key that is alive when its slot's turn comes.
-func (c cluster) Flush(ctx context.Context) error {
-	var at coordinator.Position
+// Flush deletes every key of ranges of slots, or all, that is alive when its
+// slot's turn comes.
+func (c cluster) Flush(ctx context.Context, in ...ring.Range) error {
+	if len(in) == 0 {
+		in = []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
+	}
+	for _, r := range in {
+		if err := c.flush(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c cluster) flush(ctx context.Context, in ring.Range) error {
+	at := coordinator.Position{Slot: in.Lo}
 	for {
-		page, err := c.n.coordinator.ScanPage(ctx, at, flushPage)
+		page, err := c.n.coordinator.ScanPage(ctx, at, in.Hi, flushPage)
 		if err != nil {
 			return err
 		}

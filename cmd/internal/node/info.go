@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,12 +20,13 @@ func (n *Node) respOptions() resp.Options {
 		Backend: n.coordinator, Cluster: cluster{n}, Self: n.cfg.Name, Version: n.cfg.Version,
 		Password: n.cfg.RequirePass, Unprotected: !n.cfg.ProtectedMode,
 		MaxClients: n.cfg.MaxClients, MaxValue: int(n.cfg.MaxValue), MaxKey: int(n.cfg.MaxKey),
+		Fixed: n.fixedParameters(), Parameters: n.cfg.RedisConfig, Process: n.process(),
 		Now: n.deps.Now, Logger: n.log.With("part", "resp"),
 	}
 }
 
-// serveRESP serves clients on both ports; on the cluster view's as on the
-// plain one's. Clients that connect earlier wait in the listeners.
+// serveRESP serves clients on both ports, each with its view. Clients that
+// connect earlier wait in the listeners.
 func (n *Node) serveRESP(ctx context.Context) error {
 	if copied, err := n.store.GetMeta(forgetKey); err != nil {
 		return err
@@ -43,9 +43,8 @@ func (n *Node) serveRESP(ctx context.Context) error {
 	}
 	meet(ctx, others, n.peers.Up, n.cfg.Timeout)
 	g, ctx := errgroup.WithContext(ctx)
-	for _, ln := range []net.Listener{n.listeners.plain, n.listeners.cluster} {
-		g.Go(func() error { return n.resp.Serve(ctx, ln) })
-	}
+	g.Go(func() error { return n.resp.Serve(ctx, n.listeners.plain, resp.PlainView) })
+	g.Go(func() error { return n.resp.Serve(ctx, n.listeners.cluster, resp.ClusterView) })
 	return g.Wait()
 }
 

@@ -1,0 +1,99 @@
+package resp
+
+import (
+	"bytes"
+	"math/big"
+	"regexp"
+	"strings"
+
+	"github.com/dynaring/dynaring/coordinator"
+	"github.com/dynaring/dynaring/replica"
+	"github.com/dynaring/dynaring/storage/version"
+)
+
+const (
+	errNotFloat = fault("ERR value is not a valid float")
+	errInfinite = fault("ERR increment would produce NaN or Infinity")
+)
+
+// A float is what C's long double is on the machines that Redis mostly runs on:
+// 64 bits of mantissa, exponents of 15 bits.
+const (
+	floatBits        = 64
+	floatMaxExponent = 16384
+	floatMinExponent = -16445
+	floatDigits      = 17       // behind the point, as they are printed
+	floatText        = 5 * 1024 // bytes of one, at most
+)
+
+// floatForm is a number as strtold reads it, hexadecimal ones included.
+var floatForm = regexp.MustCompile(`^[+-]?(?:(?:(\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?)|0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP]([+-]?\d+))?)$`)
+
+var infiniteForm = regexp.MustCompile(`^(?i)[+-]?inf(inity)?$`)
+
+// parseFloat reads a float. A nil one, without an error, is infinite.
+func parseFloat(b []byte) (*big.Float, error) {
+	if len(b) > floatText {
+		return nil, errNotFloat
+	}
+	if infiniteForm.Match(b) {
+		return nil, nil
+	}
+	m := floatForm.FindSubmatch(b)
+	if m == nil {
+		return nil, errNotFloat
+	}
+	// Exponents far beyond the range are not worked out: 10^(10^9) would be.
+	if exponent := append(m[2], m[3]...); len(bytes.TrimLeft(exponent, "+-0")) > len("16384")+1 {
+		if m[2] != nil && !bytes.ContainsAny(m[1], "123456789") {
+			return new(big.Float).SetPrec(floatBits), nil
+		}
+		return nil, errNotFloat
+	}
+	base := 10
+	if m[1] == nil {
+		base = 0
+	}
+	f, _, err := big.ParseFloat(string(b), base, floatBits, big.ToNearestEven)
+	if err != nil || f.Sign() != 0 && (f.MantExp(nil) > floatMaxExponent || f.MantExp(nil) < floatMinExponent) {
+		return nil, errNotFloat
+	}
+	return f, nil
+}
+
+// formatFloat prints a float as Redis does for people: without an exponent,
+// without trailing zeros.
+func formatFloat(f *big.Float) []byte {
+	s := f.Text('f', floatDigits)
+	s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	if s == "-0" || s == "" {
+		s = "0"
+	}
+	return []byte(s)
+}
+
+func writeIncrByFloat(_ *batch, u *unit, w *coordinator.Write) {
+	arg := u.args[2]
+	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
+		current := new(big.Float).SetPrec(floatBits)
+		var err error
+		if ok {
+			if current, err = parseFloat(s.Value); err != nil {
+				return replica.Change{}, err
+			}
+		}
+		by, err := parseFloat(arg)
+		switch {
+		case err != nil:
+			return replica.Change{}, err
+		case current == nil || by == nil:
+			return replica.Change{}, errInfinite
+		}
+		sum := new(big.Float).SetPrec(floatBits).Add(current, by)
+		if sum.Sign() != 0 && sum.MantExp(nil) > floatMaxExponent {
+			return replica.Change{}, errInfinite
+		}
+		o.had, o.old = true, formatFloat(sum)
+		return replica.Change{Kind: replica.Put, Value: o.old, Expiry: keptExpiry(s, ok, now)}, nil
+	})
+}

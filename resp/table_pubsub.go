@@ -1,0 +1,127 @@
+package resp
+
+// pubsubCommands are about messages, which are never stored.
+func pubsubCommands() []*row {
+	return []*row{
+		{
+			name: "subscribe", arity: -2, flags: "pubsub noscript loading stale", cats: "@pubsub @slow",
+			group: "pubsub", since: "2.0.0", complexity: "O(N) where N is the number of channels to subscribe to.",
+			summary: "Listen for messages published to the given channels",
+			args:    []argument{str("channel").many()},
+			exec:    subscribe,
+		},
+		{
+			name: "unsubscribe", arity: -1, flags: "pubsub noscript loading stale", cats: "@pubsub @slow",
+			group: "pubsub", since: "2.0.0", complexity: "O(N) where N is the number of clients already subscribed to a channel.",
+			summary: "Stop listening for messages posted to the given channels",
+			args:    []argument{str("channel").opt().many()},
+			exec:    unsubscribe,
+		},
+		{
+			name: "psubscribe", arity: -2, flags: "pubsub noscript loading stale", cats: "@pubsub @slow",
+			group: "pubsub", since: "2.0.0", complexity: "O(N) where N is the number of patterns the client is already subscribed to.",
+			summary: "Listen for messages published to channels matching the given patterns",
+			args:    []argument{block("pattern", pattern("pattern")).many()},
+			exec:    psubscribe,
+		},
+		{
+			name: "punsubscribe", arity: -1, flags: "pubsub noscript loading stale", cats: "@pubsub @slow",
+			group: "pubsub", since: "2.0.0", complexity: "O(N+M) where N is the number of patterns the client is already subscribed and M is the number of total patterns subscribed in the system (by any client).",
+			summary: "Stop listening for messages posted to channels matching the given patterns",
+			args:    []argument{pattern("pattern").opt().many()},
+			exec:    punsubscribe,
+		},
+		{
+			name: "publish", arity: 3, flags: "pubsub loading stale fast", cats: "@pubsub @fast",
+			group: "pubsub", since: "2.0.0", complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
+			summary: "Post a message to a channel",
+			args:    []argument{str("channel"), str("message")},
+			partly:  "the number is that of all nodes that answer within 100 ms, not only of one",
+			start:   publish,
+		},
+		{
+			name: "ssubscribe", arity: -2, flags: "pubsub noscript loading stale", cats: "@pubsub @slow",
+			first: 1, last: -1, step: 1, access: "not_key",
+			group: "pubsub", since: "7.0.0", complexity: "O(N) where N is the number of shard channels to subscribe to.",
+			summary: "Listen for messages published to the given shard channels",
+			args:    []argument{str("shardchannel").many()},
+			exec:    ssubscribe,
+		},
+		{
+			name: "sunsubscribe", arity: -1, flags: "pubsub noscript loading stale", cats: "@pubsub @slow",
+			first: 1, last: -1, step: 1, access: "not_key",
+			group: "pubsub", since: "7.0.0", complexity: "O(N) where N is the number of clients already subscribed to a shard channel.",
+			summary: "Stop listening for messages posted to the given shard channels",
+			args:    []argument{str("shardchannel").opt().many()},
+			exec:    sunsubscribe,
+		},
+		{
+			name: "spublish", arity: 3, flags: "pubsub loading stale fast", cats: "@pubsub @fast",
+			first: 1, last: 1, step: 1, access: "not_key",
+			group: "pubsub", since: "7.0.0", complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
+			summary: "Post a message to a shard channel",
+			args:    []argument{str("shardchannel"), str("message")},
+			partly:  "shard channels are delivered on every node, whatever their slot; the number is as with PUBLISH",
+			start:   spublish,
+		},
+		{
+			name: "pubsub", arity: -2, cats: "@slow",
+			group: "pubsub", since: "2.8.0", complexity: "Depends on subcommand.",
+			summary: "A container for Pub/Sub commands",
+			subs: []*row{
+				{
+					name: "pubsub|help", arity: 2, flags: "loading stale", cats: "@slow",
+					group: "pubsub", since: "6.2.0", complexity: "O(1)",
+					summary: "Show helpful text about the different subcommands",
+					exec:    pubsubHelp,
+				},
+				{
+					name: "pubsub|numpat", arity: 2, flags: "pubsub loading stale", cats: "@pubsub @slow",
+					group: "pubsub", since: "2.8.0", complexity: "O(1)",
+					summary: "Get the count of unique patterns pattern subscriptions",
+					partly:  "of all nodes, not only of one",
+					exec:    pubsubNumPat,
+				},
+				{
+					name: "pubsub|numsub", arity: -2, flags: "pubsub loading stale", cats: "@pubsub @slow",
+					group: "pubsub", since: "2.8.0", complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
+					summary: "Get the count of subscribers for channels",
+					args:    []argument{str("channel").opt().many()},
+					partly:  "of all nodes, not only of one",
+					exec:    pubsubNumSub,
+				},
+				{
+					name: "pubsub|shardnumsub", arity: -2, flags: "pubsub loading stale", cats: "@pubsub @slow",
+					group: "pubsub", since: "7.0.0", complexity: "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels",
+					summary: "Get the count of subscribers for shard channels",
+					args:    []argument{str("shardchannel").opt().many()},
+					partly:  "of all nodes, not only of one",
+					exec:    pubsubShardNumSub,
+				},
+				{
+					name: "pubsub|channels", arity: -2, flags: "pubsub loading stale", cats: "@pubsub @slow",
+					group: "pubsub", since: "2.8.0", complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
+					summary: "List active channels",
+					args:    []argument{pattern("pattern").opt()},
+					partly:  "of all nodes, not only of one; sorted",
+					exec:    pubsubChannels,
+				},
+				{
+					name: "pubsub|shardchannels", arity: -2, flags: "pubsub loading stale", cats: "@pubsub @slow",
+					group: "pubsub", since: "7.0.0", complexity: "O(N) where N is the number of active shard channels, and assuming constant time pattern matching (relatively short shard channels).",
+					summary: "List active shard channels",
+					args:    []argument{pattern("pattern").opt()},
+					partly:  "of all nodes, not only of one; sorted",
+					exec:    pubsubShardChannels,
+				},
+			},
+		},
+		{
+			name: "monitor", arity: 1, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
+			group: "server", since: "1.0.0",
+			summary: "Listen for all requests received by the server in real time",
+			partly:  "what clients ask of this node; where a monitor reads too slowly it is cut off, as a subscriber is",
+			exec:    monitor,
+		},
+	}
+}
