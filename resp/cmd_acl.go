@@ -94,7 +94,7 @@ func aclCat(b *batch, args [][]byte) {
 	}
 	for _, c := range categories {
 		if is(args[2], upper([]byte(c))) {
-			b.names(func(r *row) bool { return r.subs == nil && contains(r.cats, "@"+c) })
+			b.names(func(r *row) bool { return contains(r.cats, "@"+c) })
 			return
 		}
 	}

@@ -17,7 +17,7 @@ var infoSections = []infoSection{
 	{name: "Stats", fields: (*batch).infoStats},
 	{name: "Replication", fields: (*batch).infoReplication},
 	{name: "CPU", fields: (*batch).infoCPU},
-	{name: "Modules", fields: func(*batch) []Field { return nil }, extra: true},
+	{name: "Modules", fields: func(*batch) []Field { return nil }},
 	{name: "Commandstats", fields: (*batch).infoCommandStats, rare: true},
 	{name: "Errorstats", fields: (*batch).infoErrorStats},
 	{name: "Latencystats", fields: (*batch).infoLatencyStats, rare: true},
@@ -29,13 +29,12 @@ type infoSection struct {
 	name   string
 	fields func(b *batch) []Field
 	rare   bool // not by default
-	extra  bool // not with all, but with everything
 }
 
 // infoWish is what an INFO asks for.
 type infoWish struct {
-	names                      []string // lower case
-	byDefault, all, everything bool
+	names          []string // lower case
+	byDefault, all bool
 }
 
 func newInfoWish(args [][]byte) (w infoWish) {
@@ -44,10 +43,8 @@ func newInfoWish(args [][]byte) (w infoWish) {
 		switch name := string(appendLower(nil, a)); name {
 		case "default":
 			w.byDefault = true
-		case "all":
+		case "all", "everything":
 			w.all = true
-		case "everything":
-			w.everything = true
 		case "module_list":
 			w.names = append(w.names, "modules")
 		default:
@@ -60,7 +57,7 @@ func newInfoWish(args [][]byte) (w infoWish) {
 func (w *infoWish) named(name string) bool { return slices.Contains(w.names, strings.ToLower(name)) }
 
 func (w *infoWish) wants(s *infoSection) bool {
-	return w.everything || w.all && !s.extra || w.byDefault && !s.rare || w.named(s.name)
+	return w.all || w.byDefault && !s.rare || w.named(s.name)
 }
 
 // info answers the sections that are asked for; the default ones have what the

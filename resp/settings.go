@@ -40,6 +40,9 @@ var logLevels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "verbose": slog.LevelInfo - 1, "notice": slog.LevelInfo, "warning": slog.LevelWarn,
 }
 
+// LevelOf returns the level of the log that a value of loglevel means.
+func LevelOf(name string) slog.Level { return logLevels[name] }
+
 // LogLevel returns the name that CONFIG has for a level of the log.
 func LogLevel(l slog.Level) string {
 	switch {

@@ -24,7 +24,8 @@ func aclCommands() []*row {
 					args: []argument{
 						str("username").many(),
 					},
-					exec: aclDelUser,
+					partly: "there is one user, default",
+					exec:   aclDelUser,
 				},
 				{
 					name: "acl|dryrun", arity: -4, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
@@ -69,12 +70,14 @@ func aclCommands() []*row {
 					name: "acl|list", arity: 2, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
 					group: "server", since: "6.0.0", complexity: "O(N). Where N is the number of configured users.",
 					summary: "List the current ACL rules in ACL config file format",
+					partly:  "there is one user, default",
 					exec:    aclList,
 				},
 				{
 					name: "acl|load", arity: 2, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
 					group: "server", since: "6.0.0", complexity: "O(N). Where N is the number of configured users.",
 					summary: "Reload the ACLs from the configured ACL file",
+					partly:  "no ACL file",
 					exec:    aclLoad,
 				},
 				{
@@ -84,12 +87,14 @@ func aclCommands() []*row {
 					args: []argument{
 						oneOf("operation", integer("count"), word("reset", "RESET")).opt(),
 					},
-					exec: aclLog,
+					partly: "always empty: nothing is denied to the one user",
+					exec:   aclLog,
 				},
 				{
 					name: "acl|save", arity: 2, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
 					group: "server", since: "6.0.0", complexity: "O(N). Where N is the number of configured users.",
 					summary: "Save the current ACL rules in the configured ACL file",
+					partly:  "no ACL file",
 					exec:    aclSave,
 				},
 				{
@@ -104,7 +109,8 @@ func aclCommands() []*row {
 						str("username"),
 						str("rule").opt().many(),
 					},
-					exec: aclSetUser,
+					partly: "refused: there is one user, default",
+					exec:   aclSetUser,
 				},
 				{
 					name: "acl|users", arity: 2, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",

@@ -18,7 +18,8 @@ func adminCommands() []*row {
 				integer("numreplicas"),
 				integer("timeout"),
 			},
-			exec: wait,
+			partly: "answers at once how many nodes besides the first have acknowledged this connection's writes: min(W, members) - 1",
+			exec:   wait,
 		},
 		{
 			name: "waitaof", arity: 4, flags: "noscript", cats: "@slow @connection",
@@ -39,6 +40,7 @@ func adminCommands() []*row {
 			name: "save", arity: 1, flags: "admin noscript no_async_loading no_multi", cats: "@admin @slow @dangerous",
 			group: "server", since: "1.0.0", complexity: "O(N) where N is the total number of keys in all databases",
 			summary: "Synchronously save the dataset to disk",
+			partly:  "everything is on disk already, or within a second with --durability interval: SAVE syncs what is not",
 			exec:    saveNow,
 		},
 		{
@@ -51,12 +53,14 @@ func adminCommands() []*row {
 			args: []argument{
 				word("schedule", "SCHEDULE").from("3.2.2").opt(),
 			},
-			exec: bgSave,
+			partly: "as SAVE; done when it answers",
+			exec:   bgSave,
 		},
 		{
 			name: "bgrewriteaof", arity: 1, flags: "admin noscript no_async_loading", cats: "@admin @slow @dangerous",
 			group: "server", since: "1.0.0", complexity: "O(1)",
 			summary: "Asynchronously rewrite the append-only file",
+			partly:  "as SAVE; done when it answers",
 			exec:    bgRewriteAOF,
 		},
 		{
@@ -72,7 +76,8 @@ func adminCommands() []*row {
 				word("force", "FORCE").from("7.0.0").opt(),
 				word("abort", "ABORT").from("7.0.0").opt(),
 			},
-			exec: shutdown,
+			partly: "stops this node; there is nothing to abort and nothing to save first",
+			exec:   shutdown,
 		},
 		{
 			name: "replicaof", arity: 3, flags: "admin noscript stale no_async_loading", cats: "@admin @slow @dangerous",
@@ -81,7 +86,8 @@ func adminCommands() []*row {
 			args: []argument{
 				oneOf("args", block("host-port", str("host"), integer("port")), block("no-one", word("no", "NO"), word("one", "ONE"))),
 			},
-			exec: replicaOf,
+			partly: "refused as a member of a Redis Cluster refuses it: every node takes writes",
+			exec:   replicaOf,
 		},
 		{
 			name: "slaveof", arity: 3, flags: "admin noscript stale no_async_loading", cats: "@admin @slow @dangerous",
@@ -91,7 +97,8 @@ func adminCommands() []*row {
 			args: []argument{
 				oneOf("args", block("host-port", str("host"), integer("port")), block("no-one", word("no", "NO"), word("one", "ONE"))),
 			},
-			exec: replicaOf,
+			partly: "as REPLICAOF",
+			exec:   replicaOf,
 		},
 		{
 			name: "module", arity: -2, cats: "@slow",
@@ -119,7 +126,8 @@ func adminCommands() []*row {
 						str("path"),
 						str("arg").opt().many(),
 					},
-					exec: moduleRefused,
+					partly: "refused, as Redis does by default",
+					exec:   moduleRefused,
 				},
 				{
 					name: "module|loadex", arity: -3, flags: "admin noscript no_async_loading", cats: "@admin @slow @dangerous",
@@ -130,7 +138,8 @@ func adminCommands() []*row {
 						block("configs", str("name"), str("value")).after("CONFIG").opt().many().manyTokens(),
 						block("args", str("arg")).after("ARGS").opt().many(),
 					},
-					exec: moduleRefused,
+					partly: "refused, as Redis does by default",
+					exec:   moduleRefused,
 				},
 				{
 					name: "module|unload", arity: 3, flags: "admin noscript no_async_loading", cats: "@admin @slow @dangerous",
@@ -139,7 +148,8 @@ func adminCommands() []*row {
 					args: []argument{
 						str("name"),
 					},
-					exec: moduleRefused,
+					partly: "refused, as Redis does by default",
+					exec:   moduleRefused,
 				},
 			},
 		},
@@ -153,6 +163,7 @@ func adminCommands() []*row {
 					tips:  "nondeterministic_output request_policy:all_shards response_policy:special",
 					group: "server", since: "4.0.0", complexity: "O(1)",
 					summary: "Outputs memory problems report",
+					partly:  "words of its own",
 					exec:    memoryDoctor,
 				},
 				{
@@ -166,6 +177,7 @@ func adminCommands() []*row {
 					tips:  "nondeterministic_output request_policy:all_shards response_policy:special",
 					group: "server", since: "4.0.0", complexity: "Depends on how much memory is allocated, could be slow",
 					summary: "Show allocator internal stats",
+					partly:  "of Go's runtime",
 					exec:    memoryMallocStats,
 				},
 				{
@@ -180,6 +192,7 @@ func adminCommands() []*row {
 					tips:  "nondeterministic_output request_policy:all_shards response_policy:special",
 					group: "server", since: "4.0.0", complexity: "O(1)",
 					summary: "Show memory usage details",
+					partly:  "of the process; the data is on disk",
 					exec:    memoryStats,
 				},
 			},
@@ -188,6 +201,7 @@ func adminCommands() []*row {
 			name: "debug", arity: -2, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
 			group: "server", since: "1.0.0", complexity: "Depends on subcommand.",
 			summary:  "A container for debugging commands",
+			partly:   "SLEEP (this connection only), OBJECT, ERROR, LOG, PROTOCOL, SET-ACTIVE-EXPIRE and CHANGE-REPL-ID (which do nothing) and HELP, for clients on the same machine; not the rest",
 			exec:     debugging,
 			docFlags: "syscmd",
 		},
@@ -198,7 +212,8 @@ func adminCommands() []*row {
 			args: []argument{
 				integer("version").after("VERSION").opt(),
 			},
-			exec: lolwut,
+			partly: "other art",
+			exec:   lolwut,
 		},
 		{
 			name: "time", arity: 1, flags: "loading stale fast", cats: "@fast",

@@ -36,6 +36,7 @@ func configCommands() []*row {
 					name: "config|rewrite", arity: 2, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
 					group: "server", since: "2.8.0", complexity: "O(1)",
 					summary: "Rewrite the configuration file with the in memory configuration",
+					partly:  "writes the TOML file of --config",
 					exec:    configRewrite,
 				},
 				{
@@ -49,7 +50,8 @@ func configCommands() []*row {
 					args: []argument{
 						block("parameter_value", str("parameter"), str("value")).many(),
 					},
-					exec: configSet,
+					partly: "parameters that mean nothing here are checked, kept and echoed; port and bind are set at the start only",
+					exec:   configSet,
 				},
 			},
 		},

@@ -19,7 +19,8 @@ func latencyCommands() []*row {
 					args: []argument{
 						integer("count").opt(),
 					},
-					exec: slowlogGet,
+					partly: "commands of a pipeline that ran together are one entry, if together they were slow",
+					exec:   slowlogGet,
 				},
 				{
 					name: "slowlog|help", arity: 2, flags: "loading stale", cats: "@slow",
@@ -53,6 +54,7 @@ func latencyCommands() []*row {
 					tips:  "nondeterministic_output request_policy:all_nodes response_policy:special",
 					group: "server", since: "2.8.13", complexity: "O(1)",
 					summary: "Return a human readable latency analysis report.",
+					partly:  "words of its own",
 					exec:    latencyDoctor,
 				},
 				{
@@ -79,7 +81,8 @@ func latencyCommands() []*row {
 					args: []argument{
 						str("command").opt().many(),
 					},
-					exec: latencyHistogram,
+					partly: "commands of a pipeline that ran together took equal shares of its time",
+					exec:   latencyHistogram,
 				},
 				{
 					name: "latency|history", arity: 3, flags: "admin noscript loading stale", cats: "@admin @slow @dangerous",
@@ -96,6 +99,7 @@ func latencyCommands() []*row {
 					tips:  "nondeterministic_output request_policy:all_nodes response_policy:special",
 					group: "server", since: "2.8.13", complexity: "O(1)",
 					summary: "Return the latest latency samples for all events.",
+					partly:  "events are command and fast-command",
 					exec:    latencyLatest,
 				},
 				{
