@@ -50,7 +50,7 @@ func (c *Coordinator) count(ctx context.Context, kind uint8, in []ring.Range) (t
 		todo = []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
 	}
 	for len(todo) > 0 {
-		shares, err := c.plan(&v, todo, failed)
+		shares, err := c.plan(&v, todo, failed, "count")
 		if err != nil {
 			return replica.KeyCount{}, err
 		}
@@ -69,7 +69,7 @@ func (c *Coordinator) count(ctx context.Context, kind uint8, in []ring.Range) (t
 
 // plan divides ranges of slots among owners that can be reached and have not
 // failed: as much as can be to this node, and neighbouring slots to one node.
-func (c *Coordinator) plan(v *View, ranges []ring.Range, failed []string) ([]share, error) {
+func (c *Coordinator) plan(v *View, ranges []ring.Range, failed []string, op string) ([]share, error) {
 	var shares []share
 	for _, r := range ranges {
 		for lo, hi := int(r.Lo), 0; lo <= int(r.Hi); lo = hi + 1 {
@@ -83,7 +83,7 @@ func (c *Coordinator) plan(v *View, ranges []ring.Range, failed []string) ([]sha
 			usable = slices.DeleteFunc(usable, func(n string) bool { return slices.Contains(failed, n) })
 			if got < need || len(usable) == 0 {
 				c.counters.noQuorum.Add(1)
-				return nil, &NoQuorumError{Op: "count", Need: need, Got: min(got, len(usable))}
+				return nil, &NoQuorumError{Op: op, Need: need, Got: min(got, len(usable))}
 			}
 			if n := len(shares); n > 0 && int(shares[n-1].slots.Hi)+1 == lo && slices.Contains(usable, shares[n-1].node) {
 				shares[n-1].slots.Hi = uint16(hi)

@@ -15,7 +15,8 @@
 //	write.go    the write driver; check.go reads first where that is asked,
 //	            replicate.go sends what the local replica has minted, cover.go
 //	            has fallbacks cover for owners
-//	scan.go     pages of the keyspace from any node; count.go counts it
+//	scan.go     pages of the keyspace from any node; count.go counts it, sweep.go
+//	            finds whatever copy is alive
 //	tally.go    the quorum itself: pure
 //	latency.go  when a peer is late
 //	health.go   which peers cannot store

@@ -48,7 +48,7 @@ func (c *Coordinator) answersFor(r *ring.Ring, kind uint8, body []byte) bool {
 		})
 	case replica.KindScan:
 		s, err := replica.DecodeScan(body)
-		return err != nil || ownsAll(r, c.opts.Self, s.First, s.Last)
+		return err != nil || s.Of != replica.ScanOwned || ownsAll(r, c.opts.Self, s.First, s.Last)
 	default:
 		first, last, _, err := replica.DecodeCount(body)
 		return err != nil || ownsAll(r, c.opts.Self, first, last)

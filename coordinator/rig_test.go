@@ -171,7 +171,7 @@ func (r *rig) count(kind uint8) int {
 	return n
 }
 
-// execute is the rig's command table: GET, SET, INCR, each of one key.
+// execute is the rig's command table: GET, SET, INCR and WIPE, each of one key.
 func (n *node) execute(ctx context.Context, x *Exec) {
 	for i := range x.Commands {
 		cmd := &x.Commands[i]
@@ -189,6 +189,18 @@ func (n *node) execute(ctx context.Context, x *Exec) {
 			writes := []Write{{Update: replica.Update{Key: key, Change: replica.Change{Kind: replica.Incr, By: 1}}, R: x.R, W: x.W, CheckFirst: true, StandIn: cmd.StandIn}}
 			n.Write(ctx, writes)
 			cmd.Reply, cmd.Err = fmt.Append(nil, writes[0].Update.Number), writes[0].Err
+		}
+		if string(cmd.Args[0]) == "WIPE" {
+			seen, err := version.ParseContext(string(cmd.Args[2]), key.Key)
+			if err != nil {
+				n.rig.t.Error(err)
+			}
+			writes := []Write{{Update: replica.Update{Key: key, Decide: func(cur *version.Cell, _ int64) (replica.Change, error) {
+				all := seen.Union(cur.Context())
+				return replica.Change{Kind: replica.Delete, Context: &all}, nil
+			}}, StandIn: cmd.StandIn}}
+			n.Write(ctx, writes)
+			cmd.Reply, cmd.Err = []byte("OK"), writes[0].Err
 		}
 		if _, ok := cmd.Err.(*UncertainError); ok { // as RESP would: an error is a reply
 			cmd.Reply, cmd.Err = []byte("UNCERTAIN "+cmd.Err.Error()), nil

@@ -40,40 +40,83 @@ type KeyPage struct {
 // fewer keys, or none, without being the last. It fails with *NoQuorumError if
 // it cannot even begin, and with ErrLoading.
 func (c *Coordinator) ScanPage(ctx context.Context, from Position, to uint16, limit int) (KeyPage, error) {
+	page, now := KeyPage{}, c.opts.Now().UnixMilli()
+	found := func(key replica.Key, copies []*version.Cell) {
+		if _, alive := mergeCopies(copies).Winner(now); alive {
+			page.add(key)
+		}
+	}
+	var err error
+	page.Next, page.Done, err = c.eachStretch(ctx, from, to, false, func() int { return limit - len(page.Keys) }, found)
+	if err != nil && len(page.Keys) == 0 {
+		return KeyPage{}, err
+	}
+	return page, nil // the next page meets the error again
+}
+
+// add appends a key, unless a field of it was the last.
+func (p *KeyPage) add(key replica.Key) {
+	if n := len(p.Keys); n == 0 || p.Keys[n-1].Slot != key.Slot || !bytes.Equal(p.Keys[n-1].Key, key.Key) {
+		p.Keys = append(p.Keys, replica.Key{Slot: key.Slot, Key: key.Key})
+	}
+}
+
+// Seek returns the first row of a slot that is the one looked for, alive or not,
+// on whichever owner answers soon; nil: there is none. It fails as ScanPage does.
+func (c *Coordinator) Seek(ctx context.Context, slot uint16, is func(row []byte) bool) (row []byte, err error) {
+	for at, done := (Position{Slot: slot}), false; row == nil && !done; {
+		left := func() int {
+			if row != nil {
+				return 0
+			}
+			return replica.MaxPage
+		}
+		at, done, err = c.eachStretch(ctx, at, slot, true, left, func(key replica.Key, _ []*version.Cell) {
+			if row == nil {
+				if r := storage.AppendRow(nil, key.Slot, key.Key, key.Field); is(r) {
+					row = r
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return row, nil
+}
+
+// eachStretch reads the cells from a position up to a slot, stretch by stretch,
+// from R owners of each, or from all that answer soon, and shows found each
+// cell's copies, until it has come to the end or to what is left, or half of its
+// time is over. It returns where it stopped.
+func (c *Coordinator) eachStretch(ctx context.Context, at Position, to uint16, all bool, left func() int, found func(replica.Key, []*version.Cell)) (next Position, done bool, err error) {
 	v := c.views.View()
 	if v.Ring == nil {
-		return KeyPage{}, ErrLoading
+		return at, false, ErrLoading
 	}
 	deadline := c.deadline(ctx, time.Now())
-	limit = min(max(limit, 1), replica.MaxPage)
-	page := KeyPage{Next: from}
 	for range maxStretches {
-		at := &page.Next
 		last := stretch(v.Ring, at.Slot, to)
-		keys, next, err := c.scanStretch(ctx, &v, replica.ScanRequest{
-			First: at.Slot, Last: last, After: at.After, Limit: limit - len(page.Keys), Stripped: true,
-		}, deadline)
-		if err != nil && len(page.Keys) == 0 {
-			return KeyPage{}, err
-		}
+		pages, err := c.scanStretch(ctx, &v, replica.ScanRequest{
+			First: at.Slot, Last: last, After: at.After, Limit: min(max(left(), 1), replica.MaxPage), Stripped: true,
+		}, all, deadline)
 		if err != nil {
-			return page, nil // the next page meets the error again
+			return at, false, err
 		}
-		page.Keys = append(page.Keys, keys...)
+		row := eachRow(pages, found)
 		switch {
-		case len(next) > 0:
-			*at = Position{slotOf(next, at.Slot), next}
+		case len(row) > 0:
+			at = Position{slotOf(row, at.Slot), row}
 		case last == to:
-			page.Done = true
-			return page, nil
+			return Position{Slot: last}, true, nil
 		default:
-			*at = Position{Slot: last + 1}
+			at = Position{Slot: last + 1}
 		}
-		if len(page.Keys) >= limit || time.Until(deadline) < c.opts.Timeout/2 || ctx.Err() != nil {
+		if left() <= 0 || time.Until(deadline) < c.opts.Timeout/2 || ctx.Err() != nil {
 			break
 		}
 	}
-	return page, nil
+	return at, false, nil
 }
 
 // stretch returns the last slot, up to hi, that has the same owners as first
@@ -94,8 +137,8 @@ func slotOf(row []byte, otherwise uint16) uint16 {
 }
 
 // scanStretch reads one page of slots that have the same owners, from R of
-// them. next is the row that it ends at, empty if the stretch has no more.
-func (c *Coordinator) scanStretch(ctx context.Context, v *View, s replica.ScanRequest, deadline time.Time) (keys []replica.Key, next []byte, err error) {
+// them, or from all that answer soon.
+func (c *Coordinator) scanStretch(ctx context.Context, v *View, s replica.ScanRequest, all bool, deadline time.Time) ([]replica.Page, error) {
 	p := v.Ring.Lookup(s.First)
 	d := scanDriver{c: c, deadline: deadline, request: replica.AppendScan(nil, s)}
 	d.targets = c.reachable(nil, v, c.others(v.Ring, p))
@@ -109,18 +152,24 @@ func (c *Coordinator) scanStretch(ctx context.Context, v *View, s replica.ScanRe
 	if here {
 		d.tally.ask(0)
 	}
-	d.ask(d.tally.short())
+	if all {
+		d.ask(len(d.targets))
+	} else {
+		d.ask(d.tally.short())
+	}
 	if here {
 		page, err := c.replica.Scan(ctx, s)
 		d.take(0, page, err)
 	}
+	if all {
+		d.await(ctx)
+	}
 	d.run(ctx)
 	if d.tally.outcome() != enough {
 		c.counters.noQuorum.Add(1)
-		return nil, nil, &NoQuorumError{Op: "scan", Need: d.tally.need, Got: d.tally.got()}
+		return nil, &NoQuorumError{Op: "scan", Need: d.tally.need, Got: d.tally.got()}
 	}
-	keys, next = mergePages(d.pages, c.opts.Now().UnixMilli())
-	return keys, next, nil
+	return d.pages, nil
 }
 
 // scanDriver reads one page from R owners.
@@ -160,6 +209,30 @@ func (d *scanDriver) take(pos int, page replica.Page, err error) {
 	}
 }
 
+// await gives those that were asked a while to answer.
+func (d *scanDriver) await(ctx context.Context) {
+	timer := time.NewTimer(min(scanLate, time.Until(d.deadline)))
+	defer timer.Stop()
+	for d.tally.waiting() != 0 {
+		select {
+		case a := <-d.answers:
+			d.answered(a)
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (d *scanDriver) answered(a pageAnswer) {
+	page, err := replica.Page{}, a.err
+	if err == nil {
+		page, err = replica.DecodePage(a.body)
+	}
+	d.take(a.pos, page, err)
+}
+
 // run waits for R pages. Who fails is replaced at once, who is late after a
 // while.
 func (d *scanDriver) run(ctx context.Context) {
@@ -168,11 +241,7 @@ func (d *scanDriver) run(ctx context.Context) {
 	for d.tally.outcome() == pending {
 		select {
 		case a := <-d.answers:
-			page, err := replica.Page{}, a.err
-			if err == nil {
-				page, err = replica.DecodePage(a.body)
-			}
-			d.take(a.pos, page, err)
+			d.answered(a)
 			d.ask(d.tally.short())
 			continue
 		case <-timer.C:
@@ -186,40 +255,43 @@ func (d *scanDriver) run(ctx context.Context) {
 	}
 }
 
-// mergePages returns the live keys of pages of one range of rows, up to the
-// row that all of them reach; next is that row, or empty if all reach the end.
-// It is pure.
-func mergePages(pages []replica.Page, now int64) (keys []replica.Key, next []byte) {
-	type found struct {
+// eachRow shows found the copies of each cell of pages of one range of rows, in
+// order, up to the row that all of them reach, which it returns; it is empty if
+// all reach the end. The slice of copies is used again.
+func eachRow(pages []replica.Page, found func(key replica.Key, copies []*version.Cell)) (next []byte) {
+	type place struct {
 		row  []byte
 		cell *replica.KeyedCell
 	}
-	var all []found
+	var all []place
 	for i := range pages {
 		if n := pages[i].Next; len(n) > 0 && (next == nil || bytes.Compare(n, next) < 0) {
 			next = n
 		}
 		for j := range pages[i].Cells {
 			kc := &pages[i].Cells[j]
-			all = append(all, found{storage.AppendRow(nil, kc.Key.Slot, kc.Key.Key, kc.Key.Field), kc})
+			all = append(all, place{storage.AppendRow(nil, kc.Key.Slot, kc.Key.Key, kc.Key.Field), kc})
 		}
 	}
-	slices.SortFunc(all, func(a, b found) int { return bytes.Compare(a.row, b.row) })
+	slices.SortFunc(all, func(a, b place) int { return bytes.Compare(a.row, b.row) })
+	var copies []*version.Cell
 	for i := 0; i < len(all); {
-		if next != nil && bytes.Compare(all[i].row, next) > 0 {
+		row, key := all[i].row, all[i].cell.Key
+		if next != nil && bytes.Compare(row, next) > 0 {
 			break
 		}
-		key, cell := all[i].cell.Key, all[i].cell.Cell
-		row := all[i].row
-		for i++; i < len(all) && bytes.Equal(all[i].row, row); i++ {
-			cell = version.Merge(cell, all[i].cell.Cell)
+		for copies = copies[:0]; i < len(all) && bytes.Equal(all[i].row, row); i++ {
+			copies = append(copies, all[i].cell.Cell)
 		}
-		if _, alive := cell.Winner(now); !alive {
-			continue
-		}
-		if n := len(keys); n == 0 || keys[n-1].Slot != key.Slot || !bytes.Equal(keys[n-1].Key, key.Key) {
-			keys = append(keys, replica.Key{Slot: key.Slot, Key: key.Key})
-		}
+		found(key, copies)
 	}
-	return keys, next
+	return next
+}
+
+func mergeCopies(copies []*version.Cell) *version.Cell {
+	cell := copies[0]
+	for _, c := range copies[1:] {
+		cell = version.Merge(cell, c)
+	}
+	return cell
 }

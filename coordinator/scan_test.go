@@ -110,6 +110,46 @@ func TestScan(t *testing.T) {
 	})
 }
 
+// A place in a slot is found from any node, also that of a deleted key and one
+// that a single owner holds.
+func TestSeek(t *testing.T) {
+	bubble(t, 5, Options{}, func(r *rig) {
+		p := r.list("k")
+		r.leaveBehind(p.Owners[0], "{k}behind", "v", p.Owners[1], p.Owners[2])
+		names := []string{"{k}behind"}
+		for i := range 30 {
+			name := fmt.Sprint("{k}", i)
+			op := put(name, "v")
+			if i%3 == 0 {
+				op.Update.Change = replica.Change{Kind: replica.Delete}
+			}
+			r.nodes[p.Owners[i%3]].write(op)
+			names = append(names, name)
+		}
+		for i, name := range names {
+			want := storage.AppendRow(nil, key(name).Slot, []byte(name), nil)
+			looked := 0
+			got, err := r.nodes[r.names[i%5]].Seek(context.Background(), key("k").Slot, func(row []byte) bool {
+				looked++
+				return bytes.Equal(row, want)
+			})
+			if err != nil || !bytes.Equal(got, want) || looked > len(names) {
+				t.Fatal(name, got, err, looked)
+			}
+		}
+		for _, slot := range []uint16{key("k").Slot, key("k").Slot + 1} {
+			got, err := r.nodes["n1"].Seek(context.Background(), slot, func(row []byte) bool { return false })
+			if err != nil || got != nil {
+				t.Fatal(got, err)
+			}
+		}
+		r.setDown(p.Owners[0], true)
+		r.setDown(p.Owners[1], true)
+		_, err := r.nodes[p.Owners[2]].Seek(context.Background(), key("k").Slot, func([]byte) bool { return false })
+		quorumError(t, err, 2, 1)
+	})
+}
+
 // An owner that fails or says nothing is replaced by another.
 func TestScanSlow(t *testing.T) {
 	bubble(t, 3, Options{}, func(r *rig) {
@@ -192,7 +232,7 @@ func TestCountNeedsR(t *testing.T) {
 
 // mergePages loses nothing: going on from its next row, page after page, gives
 // each live key of the union of the replicas once, in order.
-func TestMergePages(t *testing.T) {
+func TestEachRow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		replicas := make([][]replica.KeyedCell, rapid.IntRange(1, 3).Draw(t, "replicas"))
 		want := map[string]bool{}
@@ -217,10 +257,11 @@ func TestMergePages(t *testing.T) {
 			for _, cells := range replicas {
 				pages = append(pages, pageOf(cells, after, rapid.IntRange(1, 4).Draw(t, "limit")))
 			}
-			keys, next := mergePages(pages, 0)
-			for _, k := range keys {
-				got = append(got, string(k.Key))
-			}
+			next := eachRow(pages, func(key replica.Key, copies []*version.Cell) {
+				if _, alive := mergeCopies(copies).Winner(0); alive {
+					got = append(got, string(key.Key))
+				}
+			})
 			if next == nil {
 				break
 			}

@@ -17,20 +17,24 @@ const maxPageBytes = 4 << 20
 // one moment; successive ones need not be of the same.
 func (r *Replica) Scan(ctx context.Context, s ScanRequest) (Page, error) {
 	from, to := rowRange(s.First, s.Last)
-	return r.page(ctx, from, to, s.After, s.Limit, s.Stripped)
+	if s.Of == ScanHints {
+		from, to = storage.HintRows("")
+	}
+	return r.page(ctx, from, to, s)
 }
 
 // Hints returns one page of the cells that are kept for owner, as Scan does.
 func (r *Replica) Hints(ctx context.Context, owner string, after []byte, limit int) (Page, error) {
 	from, to := storage.HintRows(owner)
-	return r.page(ctx, from, to, after, limit, false)
+	return r.page(ctx, from, to, ScanRequest{Last: storage.Slots - 1, After: after, Limit: limit, Of: ScanHints})
 }
 
-// page returns cells of the rows in [from, to), beyond after.
-func (r *Replica) page(ctx context.Context, from, to, after []byte, limit int, stripped bool) (Page, error) {
-	if next := append(bytes.Clone(after), 0); len(after) > 0 && bytes.Compare(next, from) > 0 {
+// page returns cells of the rows in [from, to) that a scan asks for.
+func (r *Replica) page(ctx context.Context, from, to []byte, s ScanRequest) (Page, error) {
+	if next := append(bytes.Clone(s.After), 0); len(s.After) > 0 && bytes.Compare(next, from) > 0 {
 		from = next // the least row beyond after
 	}
+	limit := s.Limit
 	if limit <= 0 || limit > MaxPage {
 		limit = MaxPage
 	}
@@ -42,9 +46,12 @@ func (r *Replica) page(ctx context.Context, from, to, after []byte, limit int, s
 			p.Next = last
 			return false, nil
 		}
-		kc, err := scanned(row, value, stripped)
+		kc, err := scanned(row, value, s.Stripped)
 		if err != nil {
 			return false, err
+		}
+		if kc.Key.Slot < s.First || kc.Key.Slot > s.Last {
+			return true, nil // a hint
 		}
 		p.Cells = append(p.Cells, kc)
 		size += len(row) + len(kc.Cell.Bytes())

@@ -8,7 +8,7 @@ import (
 // KindScan asks for a page of cells of a slot range, KindCount for how many
 // keys of one are alive.
 //
-//	scan request   flags 1 (1: without values), first slot 2, last slot 2, limit, row after
+//	scan request   flags 1 (1: without values, 2: hints, 4: strays), first slot 2, last slot 2, limit, row after
 //	scan answer    n, n × (key, cell), row next
 //	count request  first slot 2, last slot 2, now
 //	count answer   n
@@ -20,7 +20,27 @@ type ScanRequest struct {
 	After       []byte // the row that the page comes after: a Page's Next; empty: from the start
 	Limit       int    // cells; at most MaxPage, which 0 means
 	Stripped    bool   // without the values, under the same digests
+	Of          ScanOf
 }
+
+// ScanOf says what a scan is of.
+type ScanOf uint8
+
+const (
+	// ScanOwned is of the cells of slots that the replica owns.
+	ScanOwned ScanOf = iota
+	// ScanHints is of what the replica keeps for others, in the order of owners,
+	// then rows.
+	ScanHints
+	// ScanStrays is of the replica's own cells in slots that it does not own: it
+	// answers there too.
+	ScanStrays
+)
+
+const (
+	flagHints  = 2
+	flagStrays = 4
+)
 
 // Page is a part of a slot range. It may be shorter than the limit (its bytes
 // are bounded too) without being the last: that one has an empty Next.
@@ -37,6 +57,12 @@ func AppendScan(dst []byte, s ScanRequest) []byte {
 	flags := byte(0)
 	if s.Stripped {
 		flags = flagStripped
+	}
+	switch s.Of {
+	case ScanHints:
+		flags |= flagHints
+	case ScanStrays:
+		flags |= flagStrays
 	}
 	dst = appendRange(append(dst, flags), s.First, s.Last)
 	dst = binary.AppendUvarint(dst, uint64(max(s.Limit, 0)))
@@ -58,8 +84,16 @@ func (r *reader) slotRange() (first, last uint16) {
 func DecodeScan(body []byte) (s ScanRequest, err error) {
 	r := reader{buf: body}
 	flags := r.byte()
-	r.check(flags&^flagStripped == 0)
-	s.Stripped = flags == flagStripped
+	s.Stripped = flags&flagStripped != 0
+	switch flags &^ flagStripped {
+	case 0:
+	case flagHints:
+		s.Of = ScanHints
+	case flagStrays:
+		s.Of = ScanStrays
+	default:
+		r.check(false)
+	}
 	s.First, s.Last = r.slotRange()
 	limit := r.uint()
 	r.check(limit <= MaxPage)

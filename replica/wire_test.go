@@ -193,11 +193,12 @@ func TestRangeRoundTrip(t *testing.T) {
 			After:    rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(t, "after"),
 			Limit:    rapid.IntRange(0, MaxPage).Draw(t, "limit"),
 			Stripped: rapid.Bool().Draw(t, "stripped"),
+			Of:       ScanOf(rapid.IntRange(0, 2).Draw(t, "of")),
 		}
 		s.Last = uint16(rapid.IntRange(int(s.First), storage.Slots-1).Draw(t, "last"))
 		got, err := DecodeScan(AppendScan(nil, s))
 		if err != nil || got.First != s.First || got.Last != s.Last || got.Limit != s.Limit ||
-			got.Stripped != s.Stripped || !bytes.Equal(got.After, s.After) {
+			got.Stripped != s.Stripped || got.Of != s.Of || !bytes.Equal(got.After, s.After) {
 			t.Fatalf("got %v %v, want %v", got, err, s)
 		}
 		now := rapid.Int64Min(0).Draw(t, "now")

@@ -61,8 +61,13 @@ type Cluster interface {
 	// to a slot, in order of slot and key. It may return fewer than limit keys,
 	// or none, before the end.
 	Scan(ctx context.Context, from Position, last uint16, limit int) (Page, error)
-	// Flush deletes every key of ranges of slots, or all.
-	Flush(ctx context.Context, in ...ring.Range) error
+	// Seek returns the first After of a position in a slot that is the one looked
+	// for; nil: there is none.
+	Seek(ctx context.Context, slot uint16, is func(after []byte) bool) (after []byte, err error)
+	// Sweep has handle take care, page by page, of every cell of ranges of slots,
+	// or all, of which a copy is alive that can be reached: merged from its
+	// copies, without its value. A page that handle fails on may be tried again.
+	Sweep(ctx context.Context, in []ring.Range, handle func(cells []replica.KeyedCell) error) error
 
 	// Tell sends a message to all other live nodes at once, where Server.Hear
 	// gets those of one caller in their order, and returns what waits for their

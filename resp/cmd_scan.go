@@ -26,15 +26,18 @@ type scanOptions struct {
 }
 
 // scan looks at the next keys of the whole cluster, up to the end of a slot if
-// that is not far: a cursor of a slot means the same at every node, and after a
-// restart, while those inside a slot are one node's own.
+// that is not far: any node finds such a place at once.
 func scan(b *batch, args [][]byte) {
 	o, err := parseScan(args)
 	if err != nil {
 		b.fail(err)
 		return
 	}
-	at, ok := b.s.cursors.position(o.cursor)
+	at, ok, err := b.seek(o.cursor)
+	if err != nil {
+		b.fail(err)
+		return
+	}
 	var keys [][]byte
 	var next uint64
 	if ok {

@@ -19,22 +19,6 @@ func dbSize(b *batch, _ [][]byte) {
 	b.int(n)
 }
 
-// flushAll is FLUSHALL and FLUSHDB, which are the same with one database. They
-// answer when all is done, whatever they are told.
-func flushAll(b *batch, args [][]byte) {
-	if len(args) > 2 || len(args) == 2 && !is(args[1], "ASYNC") && !is(args[1], "SYNC") {
-		b.fail(errSyntax)
-		return
-	}
-	if mine := b.mine(); mine == nil || len(mine) > 0 {
-		if err := b.s.opts.Cluster.Flush(b.ctx, mine...); err != nil {
-			b.fail(err)
-			return
-		}
-	}
-	b.ok()
-}
-
 // role answers what a server without replicas does: every node takes writes.
 func role(b *batch, _ [][]byte) {
 	b.array(3)

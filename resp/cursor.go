@@ -2,8 +2,9 @@ package resp
 
 import (
 	"container/list"
-	"math/rand/v2"
 	"sync"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Limits of what a node remembers for SCAN.
@@ -12,71 +13,103 @@ const (
 	cursorBytesMax = 16 << 20
 )
 
-// cursors is where SCANs stopped inside a slot. A cursor that a client holds is
+// A cursor that a client holds means the same at every node, and after a
+// restart. It fits a signed integer:
 //
 //	bits 48..61  the slot
-//	bits  0..47  0: from the slot's start; else the name of a position in it
+//	bits  0..47  0: from the slot's start; else the hash of the position in it
 //
-// and 0 is both the start and the end. Positions are remembered by the node
-// that gave the cursor, the least recently used forgotten first: a name that
-// is not known means the start of the slot, so keys may come again but none is
+// and 0 is both the start and the end. The node that gave a cursor remembers
+// its position; any other looks through the slot for what has that hash. Where
+// that is gone it means the start of the slot: keys may come again, but none is
 // missed.
-type cursors struct {
-	mu    sync.Mutex
-	byKey map[uint64]*list.Element
-	order *list.List // of *savedCursor, the latest first
-	bytes int
-}
-
-type savedCursor struct {
-	name uint64
-	at   Position
-}
-
 const (
-	cursorNameBits = 48
-	cursorNames    = 1<<cursorNameBits - 1
+	cursorHashBits = 48
+	cursorHashes   = 1<<cursorHashBits - 1
 )
 
-func (c *cursors) init() {
-	c.byKey, c.order = make(map[uint64]*list.Element), list.New()
-}
+// cursorHash returns the hash of a position in a slot. It is never 0.
+func cursorHash(after []byte) uint64 { return max(xxhash.Sum64(after)&cursorHashes, 1) }
 
-// position returns where a cursor points; ok is false for one that no node
-// gave out.
-func (c *cursors) position(cursor uint64) (at Position, ok bool) {
-	slot, name := cursor>>cursorNameBits, cursor&cursorNames
-	if slot >= slots {
-		return Position{}, false
-	}
-	at.Slot = uint16(slot)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.byKey[name]; e != nil && e.Value.(*savedCursor).at.Slot == at.Slot {
-		c.order.MoveToFront(e)
-		return e.Value.(*savedCursor).at, true
-	}
-	return at, true
-}
-
-// save returns a cursor for a position. It is never 0.
-func (c *cursors) save(at Position) uint64 {
-	slot := uint64(at.Slot) << cursorNameBits
+// cursorOf returns the cursor of a position. It is never 0.
+func cursorOf(at Position) uint64 {
+	slot := uint64(at.Slot) << cursorHashBits
 	if len(at.After) == 0 && slot != 0 {
 		return slot
 	}
+	return slot | cursorHash(at.After)
+}
+
+// seek returns where a cursor points; ok is false for one that no node gave
+// out.
+func (b *batch) seek(cursor uint64) (at Position, ok bool, err error) {
+	slot, hash := cursor>>cursorHashBits, cursor&cursorHashes
+	if slot >= slots {
+		return Position{}, false, nil
+	}
+	at.Slot = uint16(slot)
+	if hash == 0 || hash == cursorHash(nil) {
+		return at, true, nil
+	}
+	if at, ok := b.s.cursors.known(cursor); ok {
+		return at, true, nil
+	}
+	at.After, err = b.s.opts.Cluster.Seek(b.ctx, at.Slot, func(after []byte) bool { return cursorHash(after) == hash })
+	return at, true, err
+}
+
+// cursors is where SCANs stopped inside a slot, the least recently used
+// forgotten first.
+type cursors struct {
+	mu       sync.Mutex
+	byCursor map[uint64]*list.Element
+	order    *list.List // of *savedCursor, the latest first
+	bytes    int
+}
+
+type savedCursor struct {
+	cursor uint64
+	at     Position
+}
+
+func (c *cursors) init() {
+	c.byCursor, c.order, c.bytes = make(map[uint64]*list.Element), list.New(), 0
+}
+
+// known returns the position that a cursor is remembered for.
+func (c *cursors) known(cursor uint64) (at Position, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	name := rand.Uint64() & cursorNames
-	for name == 0 || c.byKey[name] != nil {
-		name = rand.Uint64() & cursorNames
+	e := c.byCursor[cursor]
+	if e == nil {
+		return at, false
 	}
-	c.byKey[name] = c.order.PushFront(&savedCursor{name, at})
+	c.order.MoveToFront(e)
+	return e.Value.(*savedCursor).at, true
+}
+
+// save returns the cursor of a position, which it remembers.
+func (c *cursors) save(at Position) uint64 {
+	cursor := cursorOf(at)
+	if len(at.After) == 0 {
+		return cursor
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.byCursor[cursor]; e != nil {
+		c.remove(e)
+	}
+	c.byCursor[cursor] = c.order.PushFront(&savedCursor{cursor, at})
 	c.bytes += len(at.After)
 	for c.order.Len() > cursorsMax || c.bytes > cursorBytesMax && c.order.Len() > 1 {
-		old := c.order.Remove(c.order.Back()).(*savedCursor)
-		delete(c.byKey, old.name)
-		c.bytes -= len(old.at.After)
+		c.remove(c.order.Back())
 	}
-	return slot | name
+	return cursor
+}
+
+// remove forgets a cursor. c.mu is held.
+func (c *cursors) remove(e *list.Element) {
+	old := c.order.Remove(e).(*savedCursor)
+	delete(c.byCursor, old.cursor)
+	c.bytes -= len(old.at.After)
 }

@@ -325,12 +325,29 @@ func (n *fakeNode) Scan(_ context.Context, from Position, last uint16, limit int
 	return page, nil
 }
 
-func (n *fakeNode) Flush(_ context.Context, in ...ring.Range) error {
-	keys := n.liveIn(in)
+// Seek finds deleted keys too, as a replica does.
+func (n *fakeNode) Seek(_ context.Context, slot uint16, is func([]byte) bool) ([]byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, k := range keys {
-		delete(n.cells, k)
+	for k := range n.cells {
+		if ring.Slot([]byte(k)) == slot && is([]byte(k)) {
+			return []byte(k), nil
+		}
+	}
+	return nil, nil
+}
+
+func (n *fakeNode) Sweep(_ context.Context, in []ring.Range, handle func([]replica.KeyedCell) error) error {
+	for keys := range slices.Chunk(n.liveIn(in), 7) {
+		var cells []replica.KeyedCell
+		for _, k := range keys {
+			key := replica.Key{Slot: ring.Slot([]byte(k)), Key: []byte(k)}
+			cell, _ := n.Local(key)
+			cells = append(cells, replica.KeyedCell{Key: key, Cell: cell.Stripped()})
+		}
+		if err := handle(cells); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -124,12 +124,18 @@ func internalCommands() []*row {
 			first: 1, last: 1, step: 1,
 			class: coordinator.RMW, plan: planDrop, write: writeDrop, finish: finishOK,
 		},
+		{
+			name: wipeName, internal: true, arity: 3,
+			first: 1, last: 1, step: 1,
+			class: coordinator.Blind, plan: planDrop, write: writeWipe, finish: finishOK,
+		},
 	}
 }
 
 const (
 	fetchName = "dynaring.fetch"
 	dropName  = "dynaring.drop"
+	wipeName  = "dynaring.wipe"
 )
 
 // fetch answers null, or what GET shows, when it expires (Unix ms; 0: never),

@@ -232,36 +232,6 @@ func bulks(reply []byte) (out []string) {
 	return out
 }
 
-func TestCursorsAreBounded(t *testing.T) {
-	var c cursors
-	c.init()
-	var first, last uint64
-	for i := range 3 * cursorsMax {
-		last = c.save(Position{Slot: 7, After: fmt.Appendf(nil, "key%d", i)})
-		if i == 0 {
-			first = last
-		}
-	}
-	if len(c.byKey) != cursorsMax || c.order.Len() != cursorsMax {
-		t.Errorf("%d cursors are kept", len(c.byKey))
-	}
-	if at, ok := c.position(last); !ok || at.Slot != 7 || string(at.After) != fmt.Sprintf("key%d", 3*cursorsMax-1) {
-		t.Errorf("the last is %+v", at)
-	}
-	if at, ok := c.position(first); !ok || at.Slot != 7 || at.After != nil {
-		t.Errorf("a forgotten one must begin its slot again, not be %+v", at)
-	}
-	for range 4 {
-		c.save(Position{Slot: 1, After: make([]byte, cursorBytesMax/2)})
-	}
-	if c.bytes > cursorBytesMax {
-		t.Errorf("%d bytes are kept", c.bytes)
-	}
-	if c.save(Position{}) == 0 {
-		t.Error("a cursor must not say that all is done")
-	}
-}
-
 func TestGlob(t *testing.T) {
 	for _, c := range []struct {
 		pattern, s string

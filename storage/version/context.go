@@ -20,6 +20,11 @@ func (x Context) With(d Dot, t Timestamp) Context {
 	return Context{Past: x.Past.With(d, t), Totals: x.Totals}
 }
 
+// Union returns the context of a reader that has seen both.
+func (x Context) Union(y Context) Context {
+	return Context{Past: x.Past.Union(y.Past), Totals: unionSeen(x.Totals, y.Totals)}
+}
+
 // A token is the base64url form, unpadded, of
 //
 //	┌────────┬─────────────────────┬──────┬──────┬────────────┐

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -183,75 +182,12 @@ func (c cluster) Scan(ctx context.Context, from resp.Position, last uint16, limi
 	return out, nil
 }
 
-// Keys that Flush deletes at a time.
-const flushPage = 512
-
-// Flush deletes every key of ranges of slots, or all, that is alive when its
-// slot's turn comes.
-func (c cluster) Flush(ctx context.Context, in ...ring.Range) error {
-	if len(in) == 0 {
-		in = []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
-	}
-	for _, r := range in {
-		if err := c.flush(ctx, r); err != nil {
-			return err
-		}
-	}
-	return nil
+// Seek finds a place in a slot.
+func (c cluster) Seek(ctx context.Context, slot uint16, is func([]byte) bool) ([]byte, error) {
+	return c.n.coordinator.Seek(ctx, slot, is)
 }
 
-func (c cluster) flush(ctx context.Context, in ring.Range) error {
-	at := coordinator.Position{Slot: in.Lo}
-	for {
-		page, err := c.n.coordinator.ScanPage(ctx, at, in.Hi, flushPage)
-		if err != nil {
-			return err
-		}
-		if err := c.deleteAll(ctx, page.Keys); err != nil {
-			return err
-		}
-		if page.Done {
-			return nil
-		}
-		at = page.Next
-	}
-}
-
-// delCommand is how a key is deleted on its own owner.
-var delCommand = []byte("DEL")
-
-// deleteAll deletes keys, each through one of its owners.
-func (c cluster) deleteAll(ctx context.Context, keys []replica.Key) error {
-	byNode := map[string]*coordinator.Exec{}
-	for _, k := range keys {
-		node, err := c.n.coordinator.Route(k.Slot, coordinator.RMW)
-		if err != nil {
-			return err
-		}
-		x := byNode[node]
-		if x == nil {
-			x = &coordinator.Exec{Proto: 2}
-			byNode[node] = x
-		}
-		x.Commands = append(x.Commands, coordinator.Command{
-			Slot: k.Slot, Class: coordinator.RMW, Args: [][]byte{delCommand, k.Key},
-		})
-	}
-	for node, x := range byNode {
-		if node == "" {
-			c.n.resp.Execute(ctx, x)
-		} else {
-			c.n.coordinator.Forward(ctx, node, x)
-		}
-		for i := range x.Commands {
-			cmd := &x.Commands[i]
-			if cmd.Err != nil {
-				return cmd.Err
-			}
-			if bytes.HasPrefix(cmd.Reply, []byte("-")) {
-				return fmt.Errorf("deleting a key: %s", bytes.TrimSpace(cmd.Reply[1:]))
-			}
-		}
-	}
-	return nil
+// Sweep shows every cell of ranges of slots, or all, that may be alive.
+func (c cluster) Sweep(ctx context.Context, in []ring.Range, handle func([]replica.KeyedCell) error) error {
+	return c.n.coordinator.Sweep(ctx, in, handle)
 }
