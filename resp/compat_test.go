@@ -20,6 +20,7 @@ const compatPage = "../docs/COMPATIBILITY.md"
 // elsewhere are commands that no script can send, and the tests that do.
 var elsewhere = map[string]string{
 	"command":         "TestTableLikeRedis, a command at a time",
+	"waitaof":         "TestWaitAOF: Redis has it since 7.2",
 	"client|no-touch": "TestTranscripts: Redis has it since 7.2",
 	"client|setinfo":  "TestTranscripts: Redis has it since 7.2",
 }

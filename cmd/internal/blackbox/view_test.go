@@ -219,6 +219,7 @@ func writeAndRead(t *testing.T, rdb *redis.ClusterClient, w int, stop chan struc
 // ledBy returns nil if a node shows another as the master of slots, or does
 // not, and all slots have one.
 func ledBy(s, other *server, leads bool) error {
+	//lint:ignore SA1019 it is what most clients ask
 	ranges, err := s.rdb().ClusterSlots(context.Background()).Result()
 	if err != nil {
 		return err
