@@ -99,7 +99,7 @@ func (b *batch) infoServer() []Field {
 	return []Field{
 		line("redis_version", RedisVersion),
 		line("dynaring_version", b.s.opts.Version),
-		line("redis_mode", redisMode),
+		line("redis_mode", b.ss.view.mode()),
 		line("os", runtime.GOOS+" "+runtime.GOARCH),
 		line("arch_bits", 32<<(^uint(0)>>63)),
 		line("process_id", os.Getpid()),

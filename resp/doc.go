@@ -12,6 +12,8 @@
 //	            waves (wave.go), answered in order, those of a command's keys
 //	            as one (merge.go); composite commands ask others (inner.go)
 //	special.go  what subscribers, monitors and a pause add to it
+//	slots.go    the cluster view: who leads and owns a slot, what is not for
+//	            this node
 //	cmd_*.go    one handler a command
 //	reply.go    RESP2 and RESP3; errors.go: one table from errors to replies
 //
