@@ -19,8 +19,7 @@ func (c *Coordinator) sendsStandIn(v *View, slot uint16, node string) bool {
 	if slices.Contains(p.Owners, node) {
 		return false
 	}
-	_, reachable := c.firstOwner(v, p.Owners, nil)
-	return !reachable
+	return !c.ownerReachable(v, p)
 }
 
 // lost decides what to do about a command whose frame failed, or that was

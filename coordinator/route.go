@@ -43,69 +43,19 @@ func (c *Coordinator) route(slot uint16, class Class, tried []string) (node stri
 	return node, standIn, err
 }
 
-// Leader returns the node that read-modify-writes of a preference's slots go
-// to, in a ring that this node knows; where there is nobody, the first owner.
-func (c *Coordinator) Leader(p *ring.Preference) string {
-	v := c.views.View()
-	node, _, err := c.choose(&v, p, RMW, nil)
-	switch {
-	case err != nil && len(p.Owners) > 0:
-		return p.Owners[0]
-	case node == "":
-		return c.opts.Self
-	}
-	return node
-}
-
-// Usable reports whether a node can be called now and is not passed over.
-func (c *Coordinator) Usable(node string) bool { return c.usable(node, nil) }
-
 func (c *Coordinator) choose(v *View, p *ring.Preference, class Class, tried []string) (node string, standIn bool, err error) {
 	owners := p.Owners
 	if class != RMW {
-		if slices.Contains(owners, c.opts.Self) && c.usable(c.opts.Self, tried) {
+		if slices.Contains(owners, c.opts.Self) && c.standing(v, c.opts.Self, tried) > Passed {
 			return "", false, nil
 		}
 		owners = c.others(v.Ring, p)
 	}
-	if node, ok := c.firstOwner(v, owners, tried); ok {
-		return node, false, nil
+	node, standIn, ok := lead(p, owners, func(n string) Standing { return c.standing(v, n, tried) })
+	if !ok {
+		return "", false, &NoQuorumError{Op: "route", Need: 1}
 	}
-	for _, nodes := range [...][]string{p.Fallbacks, p.Coming} {
-		for _, n := range nodes {
-			if c.usable(n, tried) {
-				return c.asked(n), true, nil
-			}
-		}
-	}
-	for _, o := range p.Owners { // better one that is passed over than nobody
-		if !slices.Contains(tried, c.asked(o)) && (o == c.opts.Self || c.peers.Up(o)) {
-			return c.asked(o), false, nil
-		}
-	}
-	return "", false, &NoQuorumError{Op: "route", Need: 1}
-}
-
-// firstOwner returns the first of owners that can be used, those that the
-// gossip believes to be dead last.
-func (c *Coordinator) firstOwner(v *View, owners, tried []string) (node string, ok bool) {
-	for _, o := range owners {
-		switch {
-		case !c.usable(o, tried):
-		case o == c.opts.Self || v.alive(o):
-			return c.asked(o), true
-		case !ok:
-			node, ok = o, true
-		}
-	}
-	return node, ok
-}
-
-// usable reports whether a node can be called, is not passed over and not in
-// tried.
-func (c *Coordinator) usable(node string, tried []string) bool {
-	at := c.asked(node)
-	return !slices.Contains(tried, at) && (at == "" || c.peers.Up(at)) && !c.health.passed(at)
+	return c.asked(node), standIn, nil
 }
 
 // standsIn reports whether this node, which is no present owner, may carry out
@@ -117,8 +67,7 @@ func (c *Coordinator) standsIn(v *View, p *ring.Preference, told bool) bool {
 	if told {
 		return true
 	}
-	_, reachable := c.firstOwner(v, p.Owners, nil)
-	return !reachable
+	return !c.ownerReachable(v, p)
 }
 
 // alive reports whether the gossip believes the node to be alive.

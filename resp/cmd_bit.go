@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"github.com/dynaring/dynaring/coordinator"
@@ -12,7 +13,6 @@ const (
 	errBitOffset = fault("ERR bit offset is not an integer or out of range")
 	errBit       = fault("ERR bit is not an integer or out of range")
 	errBitArg    = fault("ERR The bit argument must be 1 or 0.")
-	errBitOpNot  = fault("ERR BITOP NOT must be called with a single source key.")
 )
 
 // parseBitOffset reads an offset in bits: below those of the longest string
@@ -67,65 +67,84 @@ func planSetBit(_ *batch, u *unit) (err error) {
 }
 
 func writeSetBit(b *batch, u *unit, w *coordinator.Write) {
-	at, bit, limit := u.opt.by, u.args[3][0]-'0', b.s.opts.MaxValue
+	at, bit := u.opt.by, u.args[3][0]-'0'
+	size := int(at>>3) + 1
+	tooLong := b.s.checkLength(int64(size))
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
-		if at>>3 >= int64(limit) {
-			return replica.Change{}, errTooLong
+		if tooLong != nil {
+			return replica.Change{}, tooLong
 		}
 		o.number = int64(bitAt(s.Value, at))
-		value := grown(s.Value, int(at>>3)+1)
+		value := grown(s.Value, size)
 		setBitAt(value, at, bit)
 		return replica.Change{Kind: replica.Put, Value: value, Expiry: keptExpiry(s, ok, now)}, nil
 	})
 }
 
-// bitRange reads a range of BITCOUNT and BITPOS, which begins at args[0], in
-// bits of a value of n bytes. ok is false where it is empty.
-func bitRange(args [][]byte, n int64) (first, last int64, ok bool, err error) {
-	from, err := parseInt(args[0])
-	if err != nil {
-		return 0, 0, false, err
+// bitRange is a range of BITCOUNT and BITPOS.
+type bitRange struct {
+	from, to int64 // from the end where they are negative
+	inBits   bool  // or else in bytes
+}
+
+// unit reads the word for what a range is in.
+func (r *bitRange) unit(arg []byte) error {
+	switch {
+	case is(arg, "BIT"):
+		r.inBits = true
+	case !is(arg, "BYTE"):
+		return errSyntax
 	}
-	inBits := false
+	return nil
+}
+
+// bits returns the first and last bit of the range in a value of n bytes; ok is
+// false where it is empty.
+func (r *bitRange) bits(n int64) (first, last int64, ok bool) {
+	if r.inBits {
+		return span(r.from, r.to, 8*n)
+	}
+	first, last, ok = span(r.from, r.to, n)
+	return 8 * first, 8*last + 7, ok
+}
+
+// parseCountRange reads BITCOUNT's range. ok is false for one that is empty in
+// every value, which Redis says before it looks at the unit.
+func parseCountRange(args [][]byte) (r bitRange, ok bool, err error) {
+	switch len(args) {
+	case 0:
+		return bitRange{to: -1}, true, nil
+	case 2, 3:
+	default:
+		return r, false, errSyntax
+	}
+	if r.from, err = parseInt(args[0]); err != nil {
+		return r, false, err
+	}
+	if r.to, err = parseInt(args[1]); err != nil || backwards(r.from, r.to) {
+		return r, false, err
+	}
 	if len(args) > 2 {
-		if inBits = is(args[2], "BIT"); !inBits && !is(args[2], "BYTE") {
-			return 0, 0, false, errSyntax
-		}
+		err = r.unit(args[2])
 	}
-	to := int64(-1)
-	if len(args) > 1 {
-		if to, err = parseInt(args[1]); err != nil {
-			return 0, 0, false, err
-		}
-	}
-	if inBits {
-		first, last, ok = span(from, to, 8*n)
-		return first, last, ok, nil
-	}
-	first, last, ok = span(from, to, n)
-	return 8 * first, 8*last + 7, ok, nil
+	return r, err == nil, err
 }
 
 // bitCount counts bits that are set. Redis looks for the key before it looks at
 // the other arguments.
 func bitCount(b *batch, u *unit) {
 	s, found := b.found(u)
-	first, last, ok := int64(0), int64(len(s.Value))*8-1, len(s.Value) > 0
-	switch n := len(u.args); {
-	case !found:
+	if !found {
 		b.int(0)
 		return
-	case n == 4 || n == 5:
-		var err error
-		if first, last, ok, err = bitRange(u.args[2:], int64(len(s.Value))); err != nil {
-			b.fail(err)
-			return
-		}
-	case n != 2:
-		b.fail(errSyntax)
+	}
+	r, ok, err := parseCountRange(u.args[2:])
+	if err != nil {
+		b.fail(err)
 		return
 	}
-	if !ok {
+	first, last, some := r.bits(int64(len(s.Value)))
+	if !ok || !some {
 		b.int(0)
 		return
 	}
@@ -133,13 +152,34 @@ func bitCount(b *batch, u *unit) {
 }
 
 func countBits(value []byte, first, last int64) int64 {
-	n := 0
-	for _, c := range value[first>>3 : last>>3+1] {
+	part, n := value[first>>3:last>>3+1], 0
+	n -= bits.OnesCount8(part[0] &^ (0xff >> (first & 7)))
+	n -= bits.OnesCount8(part[len(part)-1] & (0x7f >> (last & 7)))
+	for ; len(part) >= 8; part = part[8:] {
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(part))
+	}
+	for _, c := range part {
 		n += bits.OnesCount8(c)
 	}
-	n -= bits.OnesCount8(value[first>>3] &^ (0xff >> (first & 7)))
-	n -= bits.OnesCount8(value[last>>3] & (0x7f >> (last & 7)))
 	return int64(n)
+}
+
+// parsePosRange reads BITPOS's range, the unit before the end, as Redis does.
+func parsePosRange(args [][]byte) (r bitRange, err error) {
+	r.to = -1
+	if len(args) > 3 {
+		return r, errSyntax
+	}
+	if len(args) > 0 {
+		r.from, err = parseInt(args[0])
+	}
+	if err == nil && len(args) > 2 {
+		err = r.unit(args[2])
+	}
+	if err == nil && len(args) > 1 {
+		r.to, err = parseInt(args[1])
+	}
+	return r, err
 }
 
 // bitPos finds the first bit that is set, or clear. Behind the end of a value
@@ -158,38 +198,34 @@ func bitPos(b *batch, u *unit) {
 		b.int(-want)
 		return
 	}
-	n := int64(len(s.Value))
-	first, last, ok := int64(0), 8*n-1, n > 0
-	switch args := u.args[3:]; {
-	case len(args) > 3:
-		err = errSyntax
-	case len(args) > 0:
-		first, last, ok, err = bitRange(args, n)
-	}
-	switch {
-	case err != nil:
+	r, err := parsePosRange(u.args[3:])
+	if err != nil {
 		b.fail(err)
-	case !ok:
-		b.int(-1)
-	default:
-		at := findBit(s.Value, byte(want), first, last)
-		if at < 0 && want == 0 && len(u.args) < 5 {
-			at = 8 * n
-		}
-		b.int(at)
+		return
 	}
+	n := int64(len(s.Value))
+	first, last, ok := r.bits(n)
+	if !ok {
+		b.int(-1)
+		return
+	}
+	at := findBit(s.Value, byte(want), first, last)
+	if at < 0 && want == 0 && len(u.args) < 5 {
+		at = 8 * n
+	}
+	b.int(at)
 }
 
 // findBit returns where the first such bit is between first and last; -1:
 // nowhere.
 func findBit(value []byte, bit byte, first, last int64) int64 {
-	without := byte(0xff) // bytes that have none
+	without := ^uint64(0) // words that have none
 	if bit != 0 {
 		without = 0
 	}
 	for at := first; at <= last; {
-		if at&7 == 0 && value[at>>3] == without {
-			at += 8
+		if i := at >> 3; at&7 == 0 && i+8 <= int64(len(value)) && binary.LittleEndian.Uint64(value[i:]) == without {
+			at += 64
 			continue
 		}
 		if bitAt(value, at) == bit {
@@ -198,56 +234,4 @@ func findBit(value []byte, bit byte, first, last int64) int64 {
 		at++
 	}
 	return -1
-}
-
-// bitOp writes what a bitwise operation makes of some values. Those that are
-// shorter go on with zeros.
-func bitOp(b *batch, args [][]byte) {
-	var op func(x, y byte) byte
-	switch {
-	case is(args[1], "AND"):
-		op = func(x, y byte) byte { return x & y }
-	case is(args[1], "OR"):
-		op = func(x, y byte) byte { return x | y }
-	case is(args[1], "XOR"), is(args[1], "NOT"):
-		op = func(x, y byte) byte { return x ^ y }
-	default:
-		b.fail(errSyntax)
-		return
-	}
-	not := is(args[1], "NOT")
-	if not && len(args) != 4 {
-		b.fail(errBitOpNot)
-		return
-	}
-	answers, err := b.ask(getEach(args[3:])...)
-	if err != nil {
-		b.fail(err)
-		return
-	}
-	size := 0
-	for _, a := range answers {
-		size = max(size, len(a.str))
-	}
-	out := grown(answers[0].str, size)
-	for _, a := range answers[1:] {
-		value := grown(a.str, size)
-		for i := range out {
-			out[i] = op(out[i], value[i])
-		}
-	}
-	if not {
-		for i := range out {
-			out[i] = ^out[i]
-		}
-	}
-	write := [][]byte{[]byte("set"), args[2], out}
-	if size == 0 {
-		write = [][]byte{[]byte("del"), args[2]}
-	}
-	if _, err := b.ask(write); err != nil {
-		b.fail(err)
-		return
-	}
-	b.int(int64(size))
 }

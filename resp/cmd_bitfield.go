@@ -48,7 +48,7 @@ type fieldResult struct {
 
 // parseFields reads BITFIELD's operations from args[2:].
 func parseFields(args [][]byte, readOnly bool) (ops []fieldOp, err error) {
-	mode := overflowWrap
+	mode, writes := overflowWrap, false
 	for i := 2; i < len(args); i++ {
 		left := len(args) - i - 1
 		op := fieldOp{overflow: mode}
@@ -76,15 +76,16 @@ func parseFields(args [][]byte, readOnly bool) (ops []fieldOp, err error) {
 		}
 		i += 2
 		if op.kind != fieldGet {
-			if readOnly {
-				return nil, errFieldRO
-			}
+			writes = true
 			i++
 			if op.by, err = parseInt(args[i]); err != nil {
 				return nil, err
 			}
 		}
 		ops = append(ops, op)
+	}
+	if writes && readOnly {
+		return nil, errFieldRO
 	}
 	return ops, nil
 }
@@ -205,7 +206,6 @@ func planBitField(_ *batch, u *unit) error {
 // one before it has left.
 func writeBitField(b *batch, u *unit, w *coordinator.Write) {
 	ops, _ := parseFields(u.args, false) // planBitField has
-	limit := int64(b.s.opts.MaxValue)
 	size, writes := int64(0), false
 	for i := range ops {
 		if ops[i].kind != fieldGet {
@@ -213,9 +213,10 @@ func writeBitField(b *batch, u *unit, w *coordinator.Write) {
 			size = max(size, (ops[i].at+ops[i].width+7)/8)
 		}
 	}
+	tooLong := b.s.checkLength(size)
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
-		if size > limit {
-			return replica.Change{}, errTooLong
+		if tooLong != nil {
+			return replica.Change{}, tooLong
 		}
 		value := s.Value
 		if writes {

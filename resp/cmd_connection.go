@@ -140,16 +140,12 @@ func (b *batch) greeting() {
 	b.str("id")
 	b.int(b.ss.id)
 	b.str("mode")
-	b.str(redisMode)
+	b.str(b.ss.view.mode())
 	b.str("role")
 	b.str("master")
 	b.str("modules")
 	b.array(0)
 }
-
-// redisMode is what a node says it is: whole by itself, to those who do not
-// ask for a cluster.
-const redisMode = "standalone"
 
 // clientName reports whether Redis would let a connection have the name.
 func clientName(name []byte) bool {

@@ -85,6 +85,8 @@ func (b *batch) restored(u *unit) (value []byte, expiry int64, err error) {
 	switch {
 	case errors.As(err, &size):
 		err = fault(fmt.Sprintf("ERR %v, longer than the limit of %d bytes (--max-value)", err, b.s.opts.MaxValue))
+	case errors.Is(err, rdb.ErrFormat):
+		err = fault("ERR Bad data format")
 	case err != nil:
 		err = fault("ERR " + err.Error())
 	}

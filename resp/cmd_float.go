@@ -21,13 +21,16 @@ const (
 const (
 	floatBits        = 64
 	floatMaxExponent = 16384
-	floatMinExponent = -16445
-	floatDigits      = 17       // behind the point, as they are printed
-	floatText        = 5 * 1024 // bytes of one, at most
+	floatExponent    = 6          // digits of one: no mantissa that is short enough makes up for more
+	floatDigits      = 17         // behind the point, as they are printed
+	floatText        = 5*1024 - 1 // bytes of one, at most
 )
 
+// floatNothing is the highest number that becomes zero: half of the lowest.
+var floatNothing = new(big.Float).SetMantExp(big.NewFloat(1), -16446)
+
 // floatForm is a number as strtold reads it, hexadecimal ones included.
-var floatForm = regexp.MustCompile(`^[+-]?(?:(?:(\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?)|0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP]([+-]?\d+))?)$`)
+var floatForm = regexp.MustCompile(`^[+-]?(?:(?:(\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?)|0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP]([+-]?\d+))?)$`)
 
 var infiniteForm = regexp.MustCompile(`^(?i)[+-]?inf(inity)?$`)
 
@@ -43,19 +46,18 @@ func parseFloat(b []byte) (*big.Float, error) {
 	if m == nil {
 		return nil, errNotFloat
 	}
-	// Exponents far beyond the range are not worked out: 10^(10^9) would be.
-	if exponent := append(m[2], m[3]...); len(bytes.TrimLeft(exponent, "+-0")) > len("16384")+1 {
-		if m[2] != nil && !bytes.ContainsAny(m[1], "123456789") {
-			return new(big.Float).SetPrec(floatBits), nil
-		}
-		return nil, errNotFloat
+	mantissa, exponent, base := m[1], m[2], 10
+	if mantissa == nil {
+		mantissa, exponent, base = m[3], m[4], 0
 	}
-	base := 10
-	if m[1] == nil {
-		base = 0
+	switch {
+	case len(bytes.Trim(mantissa, "0.")) == 0:
+		return new(big.Float).SetPrec(floatBits), nil
+	case len(bytes.TrimLeft(exponent, "+-0")) > floatExponent:
+		return nil, errNotFloat // 10^(10^9) would be worked out
 	}
 	f, _, err := big.ParseFloat(string(b), base, floatBits, big.ToNearestEven)
-	if err != nil || f.Sign() != 0 && (f.MantExp(nil) > floatMaxExponent || f.MantExp(nil) < floatMinExponent) {
+	if err != nil || f.MantExp(nil) > floatMaxExponent || new(big.Float).Abs(f).Cmp(floatNothing) <= 0 {
 		return nil, errNotFloat
 	}
 	return f, nil

@@ -2,12 +2,12 @@ package resp
 
 import "slices"
 
-// maxLCSTable bounds the table that LCS works with: its bytes grow with the
-// product of both lengths.
-const maxLCSTable = 256 << 20
+// maxLCSCells bounds what LCS works through, which grows with the product of
+// both lengths. Redis has 4 bytes for each and no more than a value's.
+const maxLCSCells = maxBulk / 4
 
 const (
-	errLCSMemory = fault("ERR Insufficient memory, failed allocating transient memory for LCS")
+	errLCSMemory = fault("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
 	errLCSBoth   = fault("ERR If you want both the length and indexes, please just use IDX.")
 )
 
@@ -54,24 +54,23 @@ func lcs(b *batch, args [][]byte) {
 		return
 	}
 	x, y := answers[0].str, answers[1].str
-	if uint64(len(x)+1)*uint64(len(y)+1) > maxLCSTable/4 {
+	if (int64(len(x))+1)*(int64(len(y))+1) > maxLCSCells {
 		b.fail(errLCSMemory)
 		return
 	}
-	t := newLCSTable(x, y)
-	switch {
-	case o.length:
-		b.int(int64(t.at(len(x), len(y))))
-	case o.indexes:
-		b.matches(t, o)
-	default:
-		common, _ := t.trace()
+	if o.length {
+		b.int(int64(newLCSWay(x, y, false).length))
+		return
+	}
+	common, all := newLCSWay(x, y, true).trace()
+	if o.indexes {
+		b.matches(all, len(common), o)
+	} else {
 		b.bulk(common)
 	}
 }
 
-func (b *batch) matches(t *lcsTable, o lcsOptions) {
-	_, all := t.trace()
+func (b *batch) matches(all []lcsMatch, length int, o lcsOptions) {
 	all = slices.DeleteFunc(all, func(m lcsMatch) bool { return int64(m.n) < o.shortest })
 	b.mapping(2)
 	b.str("matches")
@@ -91,41 +90,55 @@ func (b *batch) matches(t *lcsTable, o lcsOptions) {
 			b.int(int64(m.n))
 		}
 	}
-	b.number("len", int64(t.at(len(t.x), len(t.y))))
+	b.number("len", int64(length))
 }
 
-// lcsTable has the length of the longest common subsequence of every two
-// beginnings of x and y.
-type lcsTable struct {
-	x, y  []byte
-	cells []uint32
+// lcsWay is the way back through the lengths of what all pairs of beginnings of
+// x and y have in common. Where the last bytes of a pair are not the same, one
+// thing about it has to be known: whether without x's there is more in common
+// than without y's. So there is a bit a pair, and of the lengths only one row.
+type lcsWay struct {
+	x, y   []byte
+	length int
+	up     []byte // a row of bits for each byte of x
+	width  int    // bytes of a row
 }
 
 // lcsMatch is n bytes that are the same, from x and y on.
 type lcsMatch struct{ x, y, n int }
 
-func newLCSTable(x, y []byte) *lcsTable {
-	t := &lcsTable{x, y, make([]uint32, (len(x)+1)*(len(y)+1))}
-	w := len(y) + 1
-	for i := range x {
-		above, row := t.cells[i*w:(i+1)*w], t.cells[(i+1)*w:(i+2)*w]
-		for j := range y {
-			if x[i] == y[j] {
-				row[j+1] = above[j] + 1
-			} else {
-				row[j+1] = max(above[j+1], row[j])
+// newLCSWay finds the length and, where it is wanted, the way.
+func newLCSWay(x, y []byte, way bool) *lcsWay {
+	w := &lcsWay{x: x, y: y, width: (len(y) + 7) / 8}
+	next := 0 // without a way every row may be the same
+	if way {
+		next = w.width
+	}
+	w.up = make([]byte, w.width+next*len(x))
+	lengths := make([]uint32, len(y)+1)
+	for i, c := range x {
+		up := w.up[i*next:][:w.width]
+		var corner, left uint32
+		for j, d := range y {
+			above := lengths[j+1]
+			switch {
+			case c == d:
+				left = corner + 1
+			case above > left:
+				left = above
+				up[j/8] |= 1 << (j % 8)
 			}
+			lengths[j+1], corner = left, above
 		}
 	}
-	return t
+	w.length = int(lengths[len(y)])
+	return w
 }
 
-func (t *lcsTable) at(i, j int) uint32 { return t.cells[i*(len(t.y)+1)+j] }
-
-// trace goes back through the table, and returns the subsequence and the
-// matches that it is made of, the last first.
-func (t *lcsTable) trace() (common []byte, all []lcsMatch) {
-	common = make([]byte, t.at(len(t.x), len(t.y)))
+// trace goes the way, and returns the subsequence and the matches that it is
+// made of, the last first.
+func (w *lcsWay) trace() (common []byte, all []lcsMatch) {
+	common = make([]byte, w.length)
 	var m lcsMatch
 	end := func() {
 		if m.n > 0 {
@@ -133,13 +146,13 @@ func (t *lcsTable) trace() (common []byte, all []lcsMatch) {
 		}
 		m.n = 0
 	}
-	for i, j, n := len(t.x), len(t.y), len(common); i > 0 && j > 0; {
+	for i, j, n := len(w.x), len(w.y), w.length; i > 0 && j > 0; {
 		switch {
-		case t.x[i-1] == t.y[j-1]:
+		case w.x[i-1] == w.y[j-1]:
 			i, j, n = i-1, j-1, n-1
-			common[n] = t.x[i]
+			common[n] = w.x[i]
 			m = lcsMatch{i, j, m.n + 1}
-		case t.at(i-1, j) > t.at(i, j-1):
+		case w.up[(i-1)*w.width+(j-1)/8]>>((j-1)%8)&1 != 0:
 			end()
 			i--
 		default:

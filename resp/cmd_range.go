@@ -1,6 +1,8 @@
 package resp
 
 import (
+	"fmt"
+
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/storage/version"
@@ -21,19 +23,17 @@ func getRange(b *batch, u *unit) {
 		return
 	}
 	s, _ := b.found(u)
-	if from, to, ok := span(from, to, int64(len(s.Value))); ok {
-		b.bulk(s.Value[from : to+1])
-	} else {
+	first, last, ok := span(from, to, int64(len(s.Value)))
+	if !ok || backwards(from, to) {
 		b.bulk(nil)
+		return
 	}
+	b.bulk(s.Value[first : last+1])
 }
 
 // span returns the first and last of n places that a range means whose ends
 // count from the end where they are negative; ok is false where it is empty.
 func span(from, to, n int64) (first, last int64, ok bool) {
-	if from < 0 && to < 0 && from > to {
-		return 0, 0, false
-	}
 	if from < 0 {
 		from = max(0, n+from)
 	}
@@ -43,6 +43,11 @@ func span(from, to, n int64) (first, last int64, ok bool) {
 	to = min(to, n-1)
 	return from, to, from <= to
 }
+
+// backwards reports whether a range runs from one place to an earlier one, both
+// counted from the end. In most commands that is empty, and not cut down to
+// what there is of it, which may be the first byte.
+func backwards(from, to int64) bool { return from < 0 && to < 0 && from > to }
 
 func planSetRange(_ *batch, u *unit) (err error) {
 	u.opt.by, err = parseInt(u.args[2])
@@ -54,20 +59,34 @@ func planSetRange(_ *batch, u *unit) (err error) {
 
 // writeSetRange overwrites a part of a value, which grows by zeros if need be.
 func writeSetRange(b *batch, u *unit, w *coordinator.Write) {
-	offset, part, limit := u.opt.by, u.args[3], b.s.opts.MaxValue
+	offset, part := u.opt.by, u.args[3]
+	tooLong := b.s.checkLength(min(offset, maxBulk) + int64(len(part)))
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
 		o.number = int64(len(s.Value))
 		if len(part) == 0 {
 			return replica.Change{}, nil
 		}
-		if offset > int64(limit-len(part)) {
-			return replica.Change{}, errTooLong
+		if tooLong != nil {
+			return replica.Change{}, tooLong
 		}
 		value := grown(s.Value, int(offset)+len(part))
 		copy(value[offset:], part)
 		o.number = int64(len(value))
 		return replica.Change{Kind: replica.Put, Value: value, Expiry: keptExpiry(s, ok, now)}, nil
 	})
+}
+
+// checkLength returns the error of a write that would make a value of n bytes,
+// if that is too long: beyond what any Redis has Redis's, beyond this node's
+// limit our own.
+func (s *Server) checkLength(n int64) error {
+	switch limit := int64(s.opts.MaxValue); {
+	case n > maxBulk:
+		return errTooLong
+	case n > limit:
+		return fault(fmt.Sprintf("ERR value of %d bytes would be longer than the limit of %d bytes (--max-value)", n, limit))
+	}
+	return nil
 }
 
 // grown returns a copy of a value with zeros behind it up to a size.

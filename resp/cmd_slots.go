@@ -30,8 +30,8 @@ func clusterSlots(b *batch, _ [][]byte) {
 	if t == nil {
 		return
 	}
-	b.array(len(t.Ranges))
-	for _, r := range t.Ranges {
+	b.array(len(t.shown))
+	for _, r := range t.shown {
 		b.array(2 + len(r.Nodes))
 		b.int(int64(r.Lo))
 		b.int(int64(r.Hi))
@@ -46,36 +46,32 @@ func clusterSlots(b *batch, _ [][]byte) {
 	}
 }
 
-// clusterShards answers a shard for every node that leads slots. Clients take a
-// node for a member of one shard, so its replicas are those that own all of it.
+// clusterShards answers a shard for every node whose address is known, with the
+// slots that it leads. Its replicas are those that own all of them.
 func clusterShards(b *batch, _ [][]byte) {
 	t := b.slotTable()
 	if t == nil {
 		return
 	}
-	type shard struct {
-		leader int
-		led    []ring.Range
-	}
-	var shards []shard
+	var leaders []int
 	for i := range t.Nodes {
-		if led := t.Led(i); len(led) > 0 || !t.Nodes[i].Up {
-			shards = append(shards, shard{i, led})
+		if t.Nodes[i].Host != "" {
+			leaders = append(leaders, i)
 		}
 	}
-	b.array(len(shards))
-	for _, s := range shards {
+	b.array(len(leaders))
+	for _, i := range leaders {
+		led, followers := t.Led(i), t.Followers(i)
 		b.mapping(2)
 		b.str("slots")
-		b.array(2 * len(s.led))
-		for _, r := range s.led {
+		b.array(2 * len(led))
+		for _, r := range led {
 			b.int(int64(r.Lo))
 			b.int(int64(r.Hi))
 		}
 		b.str("nodes")
-		followers := t.Followers(s.leader)
 		b.array(1 + len(followers))
-		b.shardNode(&t.Nodes[s.leader], "master")
+		b.shardNode(&t.Nodes[i], "master")
 		for _, f := range followers {
 			b.shardNode(&t.Nodes[f], "replica")
 		}
@@ -121,6 +117,9 @@ func (t *SlotTable) line(i int, now int64) string {
 		flags, heard = "myself,master", 0
 	case !n.Up:
 		flags, link, heard = "master,fail", "disconnected", 0
+	}
+	if n.Host == "" {
+		flags += ",noaddr"
 	}
 	s := fmt.Sprintf("%s %s@%d %s - 0 %d %d %s", n.ID, n.Addr(), n.PeerPort, flags, heard, n.Epoch, link)
 	for _, r := range t.Led(i) {

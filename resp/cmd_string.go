@@ -177,12 +177,13 @@ func writeMSet(_ *batch, u *unit, w *coordinator.Write) {
 }
 
 func writeAppend(b *batch, u *unit, w *coordinator.Write) {
-	tail, limit := u.args[2], b.s.settings().maxValue
+	tail := u.args[2]
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
-		if len(s.Value)+len(tail) > limit {
-			return replica.Change{}, errTooLong
+		size := len(s.Value) + len(tail)
+		if err := b.s.checkLength(int64(size)); err != nil {
+			return replica.Change{}, err
 		}
-		value := make([]byte, 0, len(s.Value)+len(tail))
+		value := make([]byte, 0, size)
 		value = append(append(value, s.Value...), tail...)
 		o.number = int64(len(value))
 		return replica.Change{Kind: replica.Put, Value: value, Expiry: keptExpiry(s, ok, now)}, nil

@@ -28,7 +28,7 @@ func (b *batch) infoServer() []Field {
 		line("redis_git_sha1", "00000000"),
 		line("redis_git_dirty", 0),
 		line("redis_build_id", 0),
-		line("redis_mode", redisMode),
+		line("redis_mode", b.ss.view.mode()),
 		line("os", runtime.GOOS+" "+runtime.GOARCH),
 		line("arch_bits", 32<<(^uint(0)>>63)),
 		line("monotonic_clock", "Go runtime"),

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dynaring/dynaring/ring"
 )
@@ -17,6 +18,14 @@ const (
 	ClusterView
 )
 
+// mode is what the node says it is.
+func (v View) mode() string {
+	if v == ClusterView {
+		return "cluster"
+	}
+	return "standalone"
+}
+
 // SlotTable is who leads and who owns every slot, as this node sees it now. It
 // never changes.
 type SlotTable struct {
@@ -24,14 +33,15 @@ type SlotTable struct {
 	Self   int        // this node's place in Nodes
 	Ranges []SlotRange
 
-	at [slots]uint16 // places in Ranges
+	at    [slots]uint16 // places in Ranges
+	shown []SlotRange   // as CLUSTER SLOTS has them
 }
 
 // SlotNode is a member as Redis Cluster's clients know it.
 type SlotNode struct {
 	Name     string
 	ID       string // 40 hex digits, the same as long as its data directory is
-	Host     string // never empty
+	Host     string // empty: never heard of, and so not up
 	Port     int    // of its cluster view
 	PeerPort int
 	Up       bool
@@ -57,7 +67,58 @@ func NewSlotTable(nodes []SlotNode, self int, ranges []SlotRange) *SlotTable {
 			t.at[s] = uint16(i)
 		}
 	}
+	t.shown = t.introduce()
 	return t
+}
+
+// introduce returns the ranges in an order in which no leader is met as a replica
+// before it is met as a leader: redis-py and node-redis keep the role in which
+// they met a node, and where they ask all masters would leave it out. Where a
+// leader has no range in which it can be met so, one slot of its own comes first,
+// without those replicas that are still to be met: with many partitions and N
+// owners that can be reached these are N-1 slots of all.
+func (t *SlotTable) introduce() (out []SlotRange) {
+	leads, met := make([]bool, len(t.Nodes)), make([]bool, len(t.Nodes))
+	for _, r := range t.Ranges {
+		leads[r.Nodes[0]] = true
+	}
+	stranger := func(n int) bool { return leads[n] && !met[n] }
+	rest := slices.Clone(t.Ranges)
+	for node := range t.Nodes {
+		best, fewest := -1, 0
+		for i, r := range rest {
+			if r.Nodes[0] != node {
+				continue
+			}
+			if n := count(r.Nodes[1:], stranger); best < 0 || n < fewest {
+				best, fewest = i, n
+			}
+		}
+		if best < 0 {
+			continue
+		}
+		first := rest[best]
+		if fewest == 0 || first.Len() == 1 {
+			rest = slices.Delete(rest, best, best+1)
+		} else {
+			rest[best].Lo++
+			first.Hi = first.Lo
+		}
+		first.Nodes = slices.Concat(first.Nodes[:1], slices.DeleteFunc(slices.Clone(first.Nodes[1:]), stranger))
+		met[node] = true
+		out = append(out, first)
+	}
+	return append(out, rest...)
+}
+
+// count returns how many of nodes are so.
+func count(nodes []int, so func(int) bool) (n int) {
+	for _, i := range nodes {
+		if so(i) {
+			n++
+		}
+	}
+	return n
 }
 
 // Leader returns who leads a slot.

@@ -45,7 +45,58 @@ func TestSlotTable(t *testing.T) {
 		if i := slices.IndexFunc(led[:], func(n int) bool { return n != 1 }); i >= 0 {
 			t.Fatalf("slot %d is led by %d nodes", i, led[i])
 		}
+		checkShown(t, table)
 	})
+}
+
+// checkShown fails the test unless CLUSTER SLOTS has every slot once, with its
+// nodes, and nobody who leads is met as a replica first.
+func checkShown(t *rapid.T, table *SlotTable) {
+	roles := map[int]string{}
+	meet := func(n int, role string) {
+		if roles[n] == "" {
+			roles[n] = role
+		}
+	}
+	var seen [slots]bool
+	less := 0
+	for _, r := range table.shown {
+		all := table.Ranges[table.at[r.Lo]]
+		if r.Hi < r.Lo || r.Hi > all.Hi || r.Nodes[0] != all.Nodes[0] {
+			t.Fatalf("%+v is not in %+v", r, all)
+		}
+		if !slices.Equal(r.Nodes, all.Nodes) {
+			less++
+			if r.Len() != 1 || count(r.Nodes, func(n int) bool { return !slices.Contains(all.Nodes, n) }) > 0 {
+				t.Fatalf("%+v is no slot of %+v with less followers", r, all)
+			}
+		}
+		for s := int(r.Lo); s <= int(r.Hi); s++ {
+			if seen[s] {
+				t.Fatalf("slot %d is there twice", s)
+			}
+			seen[s] = true
+		}
+		meet(r.Nodes[0], "leader")
+		for _, n := range r.Nodes[1:] {
+			meet(n, "replica")
+		}
+	}
+	if slices.Contains(seen[:], false) {
+		t.Fatal("a slot is not there")
+	}
+	leaders := 0
+	for n := range table.Nodes {
+		if led := table.Led(n); len(led) > 0 {
+			leaders++
+			if roles[n] != "leader" {
+				t.Fatalf("%d, who leads %v, is met as a %s", n, led, roles[n])
+			}
+		}
+	}
+	if less >= leaders && less > 0 {
+		t.Fatalf("%d slots are there without all their nodes", less)
+	}
 }
 
 func (n *fakeNode) Owns(slot uint16) bool {

@@ -185,7 +185,7 @@ func slotCommands() []*row {
 					tips:  "nondeterministic_output",
 					group: "cluster", since: "7.0.0", complexity: "O(N) where N is the total number of cluster nodes",
 					summary: "Get array of cluster slots to node mappings",
-					exec:    clusterShards, partly: "a shard for every node that leads slots; those that own all of them too are its replicas",
+					exec:    clusterShards, partly: "a shard for every node, with the slots that it leads; nodes that own all of these are its replicas",
 				},
 				{
 					name: "cluster|slaves", arity: 3, flags: "admin stale", cats: "@admin @slow @dangerous",

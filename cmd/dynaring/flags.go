@@ -40,7 +40,7 @@ func (s *settings) register(fs *flag.FlagSet) {
 	c := &s.node
 	fs.StringVar(&c.Name, "name", c.Name, "`NAME` unique in the cluster (default: the host name)")
 	fs.StringVar(&c.Addr, "addr", c.Addr, "`HOST:PORT` for Redis clients: any command for any key")
-	fs.StringVar(&c.ClusterAddr, "cluster-addr", "", "`HOST:PORT` kept for cluster-aware clients; answers as --addr\ndoes so far (default: --addr's port + 3000)")
+	fs.StringVar(&c.ClusterAddr, "cluster-addr", "", "`HOST:PORT` for cluster-aware clients: the node is one member\nof a Redis Cluster (default: --addr's port + 3000)")
 	fs.StringVar(&c.PeerAddr, "peer-addr", "", "`HOST:PORT` for the other nodes (default: --addr's port + 10000)")
 	fs.StringVar(&c.GossipAddr, "gossip-addr", "", "`HOST:PORT` for membership, TCP and UDP\n(default: --addr's port + 1000)")
 	fs.StringVar(&c.HTTPAddr, "http-addr", "", "`HOST:PORT` for metrics and health, or off\n(default: --addr's port + 2000)")

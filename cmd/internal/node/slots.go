@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/resp"
 	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/ring/gossip"
@@ -16,65 +17,61 @@ import (
 // slotTable is the latest table, and what it was made of.
 type slotTable struct {
 	view  *gossip.View
-	live  string // a byte a member: whether it can be used
+	stand []coordinator.Standing
 	table *resp.SlotTable
 }
 
-// Owns reports whether this node is an owner of the slot now.
+// Owns reports whether this node is an owner of the slot. One that is coming
+// is, too: those who send it clients know of more events than it does yet.
 func (c cluster) Owns(slot uint16) bool {
 	r := c.n.gossip.View().Ring
-	return r != nil && slices.Contains(r.Lookup(slot).Owners, c.n.cfg.Name)
+	if r == nil {
+		return false
+	}
+	role := r.Lookup(slot).Role(c.n.cfg.Name)
+	return role == ring.Owner || role == ring.Coming
 }
 
-// Slots returns who leads and owns every slot. A new table is made only when
-// the members, or who of them can be used, have changed.
+// Slots returns who leads and owns every slot; nil before the node is a member.
+// A new table is made only when the members, or how they stand, have changed.
 func (c cluster) Slots() *resp.SlotTable {
 	v := c.n.gossip.View()
-	members := v.Ring.Members()
-	if len(members) == 0 {
+	if _, ok := v.Ring.Member(c.n.cfg.Name); !ok {
 		return nil
 	}
-	live := make([]byte, len(members))
+	members := v.Ring.Members()
+	stand := make([]coordinator.Standing, len(members))
 	for i, m := range members {
-		live[i] = '0'
-		if c.usable(v, m.Name) {
-			live[i] = '1'
-		}
+		stand[i] = c.n.coordinator.Standing(m.Name)
 	}
 	last := c.n.slots.Load()
-	if last == nil || last.view != v || last.live != string(live) {
-		last = &slotTable{v, string(live), c.newSlotTable(v, live)}
+	if last == nil || last.view != v || !slices.Equal(last.stand, stand) {
+		last = &slotTable{v, stand, newSlotTable(v, c.n.cfg.Name, stand)}
 		c.n.slots.Store(last)
 	}
 	return last.table
 }
 
-// usable reports whether requests go to a member now.
-func (c cluster) usable(v *gossip.View, name string) bool {
-	return c.n.coordinator.Usable(name) && (name == c.n.cfg.Name || v.Alive[name])
-}
-
-func (c cluster) newSlotTable(v *gossip.View, live []byte) *resp.SlotTable {
-	members := v.Ring.Members()
+// newSlotTable makes the table of a node, which is a member, and for which the
+// members stand as they do. Where it can reach nobody, it leads: it says why not.
+func newSlotTable(v *gossip.View, self string, stand []coordinator.Standing) *resp.SlotTable {
 	places := map[string]int{}
-	nodes := make([]resp.SlotNode, len(members))
-	joins := joinOrder(v.History)
-	for i, m := range members {
+	for i, m := range v.Ring.Members() {
 		places[m.Name] = i
-		meta := v.Members[m.Name]
-		host, port := hostPort(meta.ClusterAddr)
-		_, peer := hostPort(meta.PeerAddr)
-		nodes[i] = resp.SlotNode{
-			Name: m.Name, ID: nodeID(v.Ring.Config().Cluster, m.Actor), Host: host, Port: port, PeerPort: peer,
-			Up: live[i] == '1', Epoch: joins[m.Name],
-		}
 	}
+	standing := func(name string) coordinator.Standing { return stand[places[name]] }
+	nodes := slotNodes(v, stand)
 	var ranges []resp.SlotRange
 	for _, s := range v.Ring.Ranges() {
-		r := resp.SlotRange{Range: s.Range, Nodes: []int{places[c.n.coordinator.Leader(s.Preference)]}}
+		leader, ok := coordinator.Lead(s.Preference, standing)
+		if !ok {
+			leader = self
+		}
+		r := resp.SlotRange{Range: s.Range, Nodes: []int{places[leader]}}
+		nodes[places[leader]].Up = true
 		for _, o := range s.Preference.Owners {
-			if i := places[o]; live[i] == '1' && i != r.Nodes[0] {
-				r.Nodes = append(r.Nodes, i)
+			if o != leader && standing(o) == coordinator.Fit {
+				r.Nodes = append(r.Nodes, places[o])
 			}
 		}
 		if n := len(ranges); n > 0 && slices.Equal(ranges[n-1].Nodes, r.Nodes) {
@@ -83,7 +80,23 @@ func (c cluster) newSlotTable(v *gossip.View, live []byte) *resp.SlotTable {
 		}
 		ranges = append(ranges, r)
 	}
-	return resp.NewSlotTable(nodes, places[c.n.cfg.Name], ranges)
+	return resp.NewSlotTable(nodes, places[self], ranges)
+}
+
+// slotNodes describes the members, as far as can be said without the ranges.
+func slotNodes(v *gossip.View, stand []coordinator.Standing) []resp.SlotNode {
+	joins := joinOrder(v.History)
+	var nodes []resp.SlotNode
+	for i, m := range v.Ring.Members() {
+		meta := v.Members[m.Name]
+		host, port := hostPort(meta.ClusterAddr)
+		_, peer := hostPort(meta.PeerAddr)
+		nodes = append(nodes, resp.SlotNode{
+			Name: m.Name, ID: nodeID(v.Ring.Config().Cluster, m.Actor), Host: host, Port: port, PeerPort: peer,
+			Up: stand[i] == coordinator.Fit || stand[i] == coordinator.Passed, Epoch: joins[m.Name],
+		})
+	}
+	return nodes
 }
 
 // joinOrder numbers the members by their last join, from 1 on.
@@ -107,6 +120,8 @@ func nodeID(cluster, actor uint64) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// hostPort takes an address apart; that of a member that was never heard of is
+// empty.
 func hostPort(addr string) (host string, port int) {
 	host, p, err := net.SplitHostPort(addr)
 	if err != nil {
