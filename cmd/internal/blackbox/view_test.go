@@ -160,26 +160,56 @@ func clusterClientKeyspace(t *testing.T, rdb *redis.ClusterClient) {
 // client works: nothing of it reaches the application, and nothing is lost.
 func TestClusterClientThroughFailure(t *testing.T) {
 	c := startCluster(t, 5)
-	rdb := clusterClient(t, c.n(1), 3)
+	victim := c.n(3)
+	whileWorking(t, clusterClient(t, c.n(1), 3), func() {
+		for range 2 {
+			time.Sleep(time.Second)
+			victim.kill()
+			eventually(t, "the others lead its slots", func() error { return ledBy(c.n(2), victim, false) })
+			time.Sleep(2 * time.Second)
+			victim.start()
+			c.waitReady()
+			eventually(t, "it leads its slots again", func() error { return ledBy(c.n(2), victim, true) })
+		}
+	})
+}
+
+// Nodes join and take slots over while a cluster-aware client works, which gives
+// a command up after a third MOVED.
+func TestClusterClientThroughJoins(t *testing.T) {
+	c := startCluster(t, 3)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.n(1).clusterAddr()}, MaxRedirects: 3})
+	defer rdb.Close()
+	whileWorking(t, rdb, func() {
+		first := freePorts(t, 2)
+		for i := range 2 {
+			s := newServer(t, fmt.Sprintf("n%d", 4+i), first+i, "--join", c.n(1).gossipAddr())
+			c.nodes = append(c.nodes, s)
+			s.start()
+		}
+		c.waitReady()
+		for _, s := range c.nodes {
+			eventually(t, "the joiner leads slots", func() error { return ledBy(s, c.n(5), true) })
+		}
+	})
+}
+
+// whileWorking does something while a client writes and reads, which must not
+// fail, and reads all of it at the end.
+func whileWorking(t *testing.T, rdb *redis.ClusterClient, do func()) {
+	t.Helper()
 	stop := make(chan struct{})
 	var writers sync.WaitGroup
 	done := make([]int, 4)
 	for w := range done {
 		writers.Go(func() { done[w] = writeAndRead(t, rdb, w, stop) })
 	}
-	victim := c.n(3)
-	for range 2 {
+	func() {
+		defer writers.Wait()
+		defer close(stop)
+		do()
 		time.Sleep(time.Second)
-		victim.kill()
-		eventually(t, "the others lead its slots", func() error { return ledBy(c.n(2), victim, false) })
-		time.Sleep(2 * time.Second)
-		victim.start()
-		c.waitReady()
-		eventually(t, "it leads its slots again", func() error { return ledBy(c.n(2), victim, true) })
-	}
-	time.Sleep(time.Second)
-	close(stop)
-	writers.Wait()
+	}()
 	for w, n := range done {
 		if n < 100 {
 			t.Errorf("writer %d came no further than %d", w, n)
