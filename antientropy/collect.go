@@ -67,6 +67,7 @@ type Collect struct {
 // CollectStatus is how far collection is.
 type CollectStatus struct {
 	Collected uint64 // cells, since the start
+	Expired   uint64 // of them, those that had expired
 	Refused   uint64 // candidates that some member was not ready for
 	Waiting   int    // cells that every member has certified once
 	// HeldUp says who keeps the rest from being collected, why and since when;

@@ -149,6 +149,7 @@ func (c *Collect) dropAt(ctx context.Context, owner string, cells []candidate) e
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.status.Collected += n
+	c.status.Expired += uint64(b.Expired.Load())
 	return nil
 }
 

@@ -105,6 +105,13 @@ func TestDeadCellsAreCollected(t *testing.T) {
 	})
 }
 
+func expiredCells(by map[string]*Collect) (n uint64) {
+	for _, c := range by {
+		n += c.Status().Expired
+	}
+	return n
+}
+
 // Expired versions are as dead as deleted ones, a while after they expired: the
 // nodes' clocks need not agree.
 func TestExpiredCellsAreCollected(t *testing.T) {
@@ -118,6 +125,14 @@ func TestExpiredCellsAreCollected(t *testing.T) {
 		time.Sleep(collectAfter + 5*time.Second)
 		if collected(by) != 1 || o.cells() > 0 {
 			t.Errorf("%d cells were collected, %d are left", collected(by), o.cells())
+		}
+		if n := expiredCells(by); n != 1 {
+			t.Errorf("%d of one cell had expired", n)
+		}
+		o.bury(5)
+		time.Sleep(collectAfter + 5*time.Second)
+		if collected(by) != 6 || expiredCells(by) != 1 {
+			t.Errorf("of %d cells that are gone %d had expired, want 6 and 1", collected(by), expiredCells(by))
 		}
 	})
 }

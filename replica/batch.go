@@ -182,6 +182,7 @@ type Inspected struct {
 type CollectBatch struct {
 	Asks      []Ask
 	Collected []bool
+	Expired   atomic.Int64 // cells of them that had expired, and were not deleted
 	Done      func(error)
 
 	places

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/dynaring/dynaring/storage/version"
@@ -154,10 +155,18 @@ func (b *CollectBatch) run(g *group, n int) error {
 		return nil
 	default:
 		// Every owner drops it: increments begin anew, above the floor.
+		if expired(p.cell) {
+			b.Expired.Add(1)
+		}
 		g.write(p, nil)
 	}
 	b.Collected[n] = true
 	return nil
+}
+
+// expired reports whether a dead cell died of its age.
+func expired(c *version.Cell) bool {
+	return slices.ContainsFunc(c.Versions, func(v version.Version) bool { return v.Flags&version.Tombstone == 0 })
 }
 
 func (b *CollectBatch) end(err error) { b.Done(err) }

@@ -43,13 +43,20 @@ type Cluster interface {
 	// is.
 	Settled(ctx context.Context) (reasons []string, err error)
 
+	// Members returns how many nodes the cluster has.
+	Members() int
 	// Owns reports whether this node is an owner of a slot now, and Slots who
 	// leads and owns all of them; nil: not known yet.
 	Owns(slot uint16) bool
 	Slots() *SlotTable
 
-	// Count returns how many keys are alive in ranges of slots, or all.
+	// Count returns how many keys are alive in ranges of slots, or all, and
+	// Keyspace how long those of the whole cluster live, too.
 	Count(ctx context.Context, in ...ring.Range) (int64, error)
+	Keyspace(ctx context.Context) (Keys, error)
+	// Expired returns how many keys this node has cleared away because they had
+	// expired, since its start.
+	Expired() int64
 	// Scan returns a page of the live keys of the cluster, from a position up
 	// to a slot, in order of slot and key. It may return fewer than limit keys,
 	// or none, before the end.
@@ -92,6 +99,12 @@ type Page struct {
 type ScannedKey struct {
 	Key  []byte
 	Type string
+}
+
+// Keys is how many keys there are.
+type Keys struct {
+	Live, Expiring int64
+	MeanTTL        int64 // of those that expire, in ms
 }
 
 // Status is the cluster as this node sees it.

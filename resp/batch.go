@@ -2,6 +2,7 @@ package resp
 
 import (
 	"context"
+	"time"
 
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
@@ -38,13 +39,18 @@ type batch struct {
 	wave  wave
 
 	failed, hits, misses int64 // replies that are errors; keys found, and not
+
+	mark time.Time // up to which the time is accounted for
 }
 
 // step is one command that waits for its units, or its error.
 type step struct {
 	row      *row
-	units, n int // units[units : units+n]
+	args     [][]byte // the whole command
+	units, n int      // units[units : units+n]
 	err      error
+	rejected bool         // before it was begun
+	failed   bool         // answered with an error
 	later    func(*batch) // appends the reply of what was begun
 }
 
@@ -127,26 +133,22 @@ func (b *batch) add(req *Request) {
 	}
 	switch {
 	case err != nil:
-		b.steps = append(b.steps, step{err: err})
+		b.steps = append(b.steps, step{row: row, err: err, rejected: true})
 		return
 	case b.ss.forwarded && (row.exec != nil || row.start != nil || len(req.Args) > maxOps):
 		b.steps = append(b.steps, step{err: errNotOneKey})
 	case row.merge != mergeNone && len(req.Args) > maxOps:
-		b.flush()
-		start := len(b.buf)
-		if err := b.large(row, req.Args); err != nil {
-			b.fail(err)
-		}
-		b.answered(start)
+		b.alone(row, req.Args, func(b *batch, args [][]byte) {
+			if err := b.large(row, args); err != nil {
+				b.fail(err)
+			}
+		})
 	case row.start != nil:
 		b.start(row, req.Args)
 	case row.exec == nil:
 		b.plan(row, req.Args)
 	default:
-		b.flush()
-		start := len(b.buf)
-		row.exec(b, req.Args)
-		b.answered(start)
+		b.alone(row, req.Args, row.exec)
 	}
 	if b.special {
 		b.shown(row, req.Args)
@@ -162,7 +164,17 @@ func (b *batch) start(r *row, args [][]byte) {
 	if b.ss.subscribed {
 		b.sendNow()
 	}
-	b.steps = append(b.steps, step{row: r, later: r.start(b, args)})
+	b.steps = append(b.steps, step{row: r, args: args, later: r.start(b, args)})
+}
+
+// alone carries out a command in its turn, that has the batch for itself.
+func (b *batch) alone(r *row, args [][]byte, exec func(*batch, [][]byte)) {
+	b.flush()
+	start := len(b.buf)
+	exec(b, args)
+	b.steps = append(b.steps, step{row: r, args: args, failed: b.answered(start)})
+	b.measure(b.timed())
+	b.forget()
 }
 
 // lookup finds a command's row: another node may send internal ones too.
@@ -181,6 +193,7 @@ func (b *batch) flush() {
 		return
 	}
 	b.runWaves()
+	took := b.timed()
 	for i := range b.steps {
 		start := len(b.buf)
 		b.answer(&b.steps[i])
@@ -188,8 +201,9 @@ func (b *batch) flush() {
 			b.passed[len(b.ends)].Err = b.notStarted(&b.steps[i])
 			b.ends = append(b.ends, len(b.buf))
 		}
-		b.answered(start)
+		b.steps[i].failed = b.answered(start)
 	}
+	b.measure(took)
 	b.forget()
 }
 
@@ -200,10 +214,15 @@ func (b *batch) forget() {
 	b.steps, b.units = b.steps[:0], b.units[:0]
 }
 
-// answered ends a command's reply, which began at start.
-func (b *batch) answered(start int) {
+// answered ends a command's reply, which began at start, and reports whether it
+// is an error. Some have none.
+func (b *batch) answered(start int) (failed bool) {
 	if start < len(b.buf) && b.buf[start] == '-' {
+		failed = true
 		b.failed++
+		if !b.ss.forwarded {
+			b.s.errors.add(b.buf[start:])
+		}
 	}
 	if b.ss.mute != muteNone {
 		b.muted(start)
@@ -211,6 +230,7 @@ func (b *batch) answered(start int) {
 	if b.send != nil && len(b.buf) >= replyFlush {
 		b.sendNow()
 	}
+	return failed
 }
 
 // notStarted returns the error of a command that another node may run instead.

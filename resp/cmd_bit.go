@@ -56,26 +56,21 @@ func getBit(b *batch, u *unit) {
 	b.int(int64(bitAt(s.Value, at)))
 }
 
-func planSetBit(_ *batch, u *unit) (err error) {
+func planSetBit(b *batch, u *unit) (err error) {
 	if u.opt.by, err = parseBitOffset(u.args[2], 0); err != nil {
 		return err
 	}
 	if n, err := parseInt(u.args[3]); err != nil || n&^1 != 0 {
 		return errBit
 	}
-	return nil
+	return b.s.checkLength(u.opt.by>>3 + 1)
 }
 
-func writeSetBit(b *batch, u *unit, w *coordinator.Write) {
+func writeSetBit(_ *batch, u *unit, w *coordinator.Write) {
 	at, bit := u.opt.by, u.args[3][0]-'0'
-	size := int(at>>3) + 1
-	tooLong := b.s.checkLength(int64(size))
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
-		if tooLong != nil {
-			return replica.Change{}, tooLong
-		}
 		o.number = int64(bitAt(s.Value, at))
-		value := grown(s.Value, size)
+		value := grown(s.Value, int(at>>3)+1)
 		setBitAt(value, at, bit)
 		return replica.Change{Kind: replica.Put, Value: value, Expiry: keptExpiry(s, ok, now)}, nil
 	})

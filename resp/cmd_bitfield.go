@@ -197,36 +197,40 @@ func bitFieldRO(b *batch, u *unit) {
 	}
 }
 
-func planBitField(_ *batch, u *unit) error {
-	_, err := parseFields(u.args, false)
-	return err
+func planBitField(b *batch, u *unit) error {
+	ops, err := parseFields(u.args, false)
+	if err != nil {
+		return err
+	}
+	return b.s.checkLength(fieldsEnd(ops))
+}
+
+// fieldsEnd returns how many bytes a value needs for what operations write; 0:
+// they only read.
+func fieldsEnd(ops []fieldOp) (size int64) {
+	for i := range ops {
+		if ops[i].kind != fieldGet {
+			size = max(size, (ops[i].at+ops[i].width+7)/8)
+		}
+	}
+	return size
 }
 
 // writeBitField carries operations out one after the other, each on what the
 // one before it has left.
-func writeBitField(b *batch, u *unit, w *coordinator.Write) {
+func writeBitField(_ *batch, u *unit, w *coordinator.Write) {
 	ops, _ := parseFields(u.args, false) // planBitField has
-	size, writes := int64(0), false
-	for i := range ops {
-		if ops[i].kind != fieldGet {
-			writes = true
-			size = max(size, (ops[i].at+ops[i].width+7)/8)
-		}
-	}
-	tooLong := b.s.checkLength(size)
+	size := fieldsEnd(ops)
 	decide(u, w, func(o *outcome, s version.Sibling, ok bool, now int64) (replica.Change, error) {
-		if tooLong != nil {
-			return replica.Change{}, tooLong
-		}
 		value := s.Value
-		if writes {
+		if size > 0 {
 			value = grown(value, int(size))
 		}
 		o.fields = make([]fieldResult, len(ops))
 		for i := range ops {
 			o.fields[i] = ops[i].run(value)
 		}
-		if !writes {
+		if size == 0 {
 			return replica.Change{}, nil
 		}
 		return replica.Change{Kind: replica.Put, Value: value, Expiry: keptExpiry(s, ok, now)}, nil

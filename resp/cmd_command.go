@@ -120,6 +120,11 @@ func commandList(b *batch, args [][]byte) {
 		b.fail(errSyntax)
 		return
 	}
+	b.names(wants)
+}
+
+// names appends the names of the commands and subcommands that are wanted.
+func (b *batch) names(wants func(*row) bool) {
 	var names []string
 	for _, r := range b.s.table.rows {
 		for _, r := range append([]*row{r}, r.subs...) {

@@ -36,7 +36,7 @@ func reset(b *batch, _ [][]byte) {
 		b.s.monitors.remove(o)
 		b.s.leaveAll(o)
 	}
-	b.ss.reset(b.s.opts.Password == "")
+	b.ss.reset(b.s.settings().password == "")
 	b.setProto(resp2)
 	b.simple("RESET")
 }
@@ -62,7 +62,7 @@ func auth(b *batch, args [][]byte) {
 	switch {
 	case len(args) > 3:
 		b.fail(errSyntax)
-	case len(args) == 2 && b.s.opts.Password == "":
+	case len(args) == 2 && b.s.settings().password == "":
 		b.fail(errNoPassword)
 	case len(args) == 2 && !b.s.authenticate(defaultUser, args[1]),
 		len(args) == 3 && !b.s.authenticate(string(args[1]), args[2]):

@@ -24,7 +24,7 @@ func (b *batch) docs(rows []*row) {
 
 func (b *batch) doc(r *row) {
 	fields := 3
-	for _, has := range []bool{r.complexity != "", len(r.history) > 0, len(r.args) > 0, len(r.subs) > 0} {
+	for _, has := range []bool{r.complexity != "", r.docFlags != "", len(r.history) > 0, len(r.args) > 0, len(r.subs) > 0} {
 		if has {
 			fields++
 		}
@@ -38,6 +38,10 @@ func (b *batch) doc(r *row) {
 	b.field("group", r.group)
 	if r.complexity != "" {
 		b.field("complexity", r.complexity)
+	}
+	if r.docFlags != "" {
+		b.str("doc_flags")
+		b.words(r.docFlags)
 	}
 	if r.deprecated != nil {
 		b.str("doc_flags")

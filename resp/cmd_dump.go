@@ -80,11 +80,13 @@ func (b *batch) restored(u *unit) (value []byte, expiry int64, err error) {
 	case ttl > 0:
 		expiry = b.now + ttl
 	}
-	value, err = rdb.Parse(u.args[3], b.s.opts.MaxValue)
+	value, err = rdb.Parse(u.args[3], b.s.settings().maxValue)
 	var size *rdb.SizeError
 	switch {
 	case errors.As(err, &size):
-		err = fault(fmt.Sprintf("ERR %v, longer than the limit of %d bytes (--max-value)", err, b.s.opts.MaxValue))
+		err = fault(fmt.Sprintf("ERR %v, longer than the limit of %d bytes (--max-value)", err, b.s.settings().maxValue))
+	case errors.Is(err, rdb.ErrFormat):
+		err = fault("ERR Bad data format")
 	case err != nil:
 		err = fault("ERR " + err.Error())
 	}

@@ -80,7 +80,7 @@ func writeSetRange(b *batch, u *unit, w *coordinator.Write) {
 // if that is too long: beyond what any Redis has Redis's, beyond this node's
 // limit our own.
 func (s *Server) checkLength(n int64) error {
-	switch limit := int64(s.opts.MaxValue); {
+	switch limit := int64(s.settings().maxValue); {
 	case n > maxBulk:
 		return errTooLong
 	case n > limit:

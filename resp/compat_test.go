@@ -20,6 +20,7 @@ const compatPage = "../docs/COMPATIBILITY.md"
 // elsewhere are commands that no script can send, and the tests that do.
 var elsewhere = map[string]string{
 	"command":         "TestTableLikeRedis, a command at a time",
+	"waitaof":         "TestWaitAOF: Redis has it since 7.2",
 	"client|no-touch": "TestTranscripts: Redis has it since 7.2",
 	"client|setinfo":  "TestTranscripts: Redis has it since 7.2",
 }
@@ -125,7 +126,8 @@ and to dynaring, in RESP2 and RESP3, and compares the replies byte for byte.
 **yes**: as in Redis, to the letter of replies and errors. **partly**: what is
 missing or differs is said. **not yet**: it answers as an unknown command does.
 Commands on several keys are several writes, and no transaction, wherever the
-keys live.
+keys live. A value has at most `+"`--max-value`"+` bytes, 64 MiB unless set otherwise: beyond
+it, up to the 512 MiB of Redis, is an error that says so.
 
 `, RedisVersion)
 	lines := map[string][]string{} // by group

@@ -275,6 +275,23 @@ func (n *fakeNode) Count(_ context.Context, in ...ring.Range) (int64, error) {
 	return int64(len(n.liveIn(in))), nil
 }
 
+func (n *fakeNode) Keyspace(context.Context) (k Keys, err error) {
+	for _, key := range n.live() {
+		cell, _ := n.Local(replica.Key{Key: []byte(key)})
+		k.Live++
+		if s, _ := cell.Winner(n.time().UnixMilli()); s.Version.Expiry > 0 {
+			k.Expiring++
+			k.MeanTTL += s.Version.Expiry - n.time().UnixMilli()
+		}
+	}
+	k.MeanTTL /= max(k.Expiring, 1)
+	return k, nil
+}
+
+func (n *fakeNode) Members() int { return len(n.nodes) }
+
+func (n *fakeNode) Expired() int64 { return 0 }
+
 // liveIn returns the live keys of ranges of slots, or all.
 func (n *fakeNode) liveIn(in []ring.Range) []string {
 	return slices.DeleteFunc(n.live(), func(k string) bool {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,11 +138,20 @@ func (c *chunked) Write(p []byte) (int, error)     { return len(p), nil }
 func (c *chunked) SetReadDeadline(time.Time) error { return nil }
 func (c *chunked) Close() error                    { return nil }
 
+// configured returns a server that has nothing but its settings.
+var configured = sync.OnceValue(func() *Server {
+	c, err := newConfig(nil)
+	if err != nil {
+		panic(err)
+	}
+	return &Server{config: c}
+})
+
 // throughRedcon has redcon's own reader read a guard to its end, and returns
 // what the guard had for the handler.
 func throughRedcon(t interface{ Fatalf(string, ...any) }, data []byte, next func(int) int, unauth bool) (reqs []Request, err error) {
 	g := &guard{
-		Conn: &chunked{data: data, next: next}, s: &Server{}, framer: newFramer(testMaxValue),
+		Conn: &chunked{data: data, next: next}, s: configured(), framer: newFramer(testMaxValue),
 		session: &Session{client: &client{}, authed: !unauth},
 	}
 	rd := redcon.NewReader(g)

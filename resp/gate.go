@@ -70,10 +70,11 @@ func (g *gate) Accept() (net.Conn, error) {
 
 // refusal says why a client may not stay, or "".
 func (g *gate) refusal(c net.Conn) fault {
+	set := g.s.settings()
 	switch {
-	case g.s.stats.clients.Load() >= int64(g.s.opts.MaxClients):
+	case g.s.stats.clients.Load() >= set.maxClients:
 		return errMaxClients
-	case g.s.opts.Password == "" && !g.s.opts.Unprotected && !loopback(c.RemoteAddr()):
+	case set.password == "" && !set.unprotected && !loopback(c.RemoteAddr()):
 		return protectedMode
 	}
 	return ""
@@ -88,7 +89,7 @@ func loopback(a net.Addr) bool {
 
 // admit guards a client; nil if the gate has been shut meanwhile.
 func (g *gate) admit(c net.Conn) *guard {
-	gd := &guard{Conn: c, s: g.s, ctx: g.work, framer: newFramer(g.s.opts.MaxValue)}
+	gd := &guard{Conn: c, s: g.s, ctx: g.work, framer: newFramer(g.s.settings().maxValue)}
 	gd.session = g.s.newSession(c.RemoteAddr().String(), c.LocalAddr().String())
 	gd.session.client.sock, gd.session.open, gd.session.view = c, gd.open, g.view
 	g.mu.Lock()
@@ -162,5 +163,8 @@ func (g *gate) cut() {
 // drain ends the waiting for more: nothing is read from the client any more.
 func (g *guard) drain() {
 	g.draining.Store(true)
-	g.Conn.SetReadDeadline(time.Unix(1, 0))
+	g.Conn.SetReadDeadline(past)
 }
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/tidwall/redcon"
 )
@@ -29,6 +30,8 @@ type guard struct {
 	batch  []Request // handed out with the token
 	broken error     // the protocol error behind it; nothing is read any more
 	token  string    // what is left of it to hand out
+
+	bounded bool // the next read has a deadline
 
 	draining atomic.Bool
 }
@@ -66,9 +69,11 @@ func (g *guard) fill() error {
 			return nil
 		}
 		g.session.unread.Store(g.framer.unread())
+		g.patience()
 		n, err := g.Conn.Read(g.framer.space())
 		g.framer.wrote(n)
 		g.s.stats.in.Add(int64(n))
+		g.s.stats.reads.Add(1)
 		switch {
 		case n > 0:
 		case g.draining.Load():
@@ -89,7 +94,27 @@ func (g *guard) Write(p []byte) (int, error) {
 	}
 	n, err := g.Conn.Write(p)
 	g.s.stats.out.Add(int64(n))
+	g.s.stats.writes.Add(1)
 	return n, err
+}
+
+// patience bounds the time that the client may be silent from now on, if any.
+func (g *guard) patience() {
+	idle := g.s.settings().idle
+	if g.session.subscribed { // it waits to be told something
+		idle = 0
+	}
+	if idle == 0 && !g.bounded {
+		return
+	}
+	var until time.Time
+	if g.bounded = idle > 0; g.bounded {
+		until = time.Now().Add(idle)
+	}
+	g.Conn.SetReadDeadline(until)
+	if g.draining.Load() { // whose deadline this may have moved
+		g.Conn.SetReadDeadline(past)
+	}
 }
 
 // open makes the connection's outbox.

@@ -36,8 +36,36 @@ type Options struct {
 	PushLimit  OutputLimit   // of clients that are pushed to; zero: DefaultOutputLimit
 	Drain      time.Duration // what clients' last commands may take at shutdown; 0: DefaultDrain
 
+	// Fixed are CONFIG's parameters that only a start sets, by name: port, dir,
+	// config-file …; Parameters are set at the start as by CONFIG SET.
+	Fixed      map[string]string
+	Parameters []Parameter
+	Process    Process
+
 	Now    func() time.Time // the wall clock; nil: time.Now
 	Logger *slog.Logger     // nil: discard
+}
+
+// Parameter is one of CONFIG's and its value.
+type Parameter struct{ Name, Value string }
+
+// Process is what clients may ask of the process around a Server. Any may be
+// nil.
+type Process struct {
+	// Sync puts everything that has been written on disk.
+	Sync func() error
+	// Stop begins a clean stop. It returns at once.
+	Stop func()
+	// Level is the log's, which loglevel sets.
+	Level *slog.LevelVar
+	// Rewrite writes what CONFIG SET set to the file that the process was
+	// configured by; nil: there is none.
+	Rewrite func([]Parameter) error
+	// OnDisk: when a write is answered it is on this node's disk. AllOnDisk:
+	// on that of every node that acknowledged it.
+	OnDisk, AllOnDisk bool
+	// Executable and ConfigFile are paths; ConfigFile "": none.
+	Executable, ConfigFile string
 }
 
 // check sets defaults and says what cannot be.

@@ -71,7 +71,7 @@ const (
 // newOutbox returns an outbox whose writer runs until close.
 func newOutbox(sock net.Conn, s *Server, proto int, cutOff func(waiting int)) *outbox {
 	o := &outbox{
-		sock: sock, limit: s.opts.PushLimit, now: s.opts.Now, cutOff: cutOff,
+		sock: sock, limit: s.settings().pushes, now: s.opts.Now, cutOff: cutOff,
 		wrote: func(n int) { s.stats.out.Add(int64(n)) }, written: make(chan struct{}),
 	}
 	o.mu.proto = proto

@@ -10,7 +10,7 @@ import (
 
 // plan makes a command's units, one a key, and finds each its place.
 func (b *batch) plan(r *row, args [][]byte) {
-	st := step{row: r, units: len(b.units), n: 1}
+	st := step{row: r, args: args, units: len(b.units), n: 1}
 	if r.merge == mergeNone {
 		st.err = b.unit(r, args)
 	} else {

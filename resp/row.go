@@ -30,6 +30,7 @@ type row struct {
 	group, since, complexity, summary string
 	history                           []change
 	deprecated                        *deprecation
+	docFlags                          string // of COMMAND DOCS, besides deprecated
 	args                              []argument
 
 	subs []*row
@@ -48,6 +49,7 @@ type row struct {
 
 	at                              []spec // of its keys
 	noAuth, writes, subscriber, sub bool   // derived from flags and name
+	meter                           meter  // what clients did with it
 }
 
 // spec is a key specification: where some of a command's keys are, and what is
@@ -144,8 +146,12 @@ func newTable(groups ...[]*row) *table {
 				t.internal[r.name] = r
 				continue
 			}
-			t.rows = append(t.rows, r)
-			t.index(r)
+			if c := t.byName[r.name]; c != nil { // its container has other subcommands too
+				c.subs = append(c.subs, r.subs...)
+			} else {
+				t.rows = append(t.rows, r)
+				t.index(r)
+			}
 			for _, sub := range r.subs {
 				t.index(sub)
 			}
@@ -220,6 +226,7 @@ func appendLower(dst, s []byte) []byte {
 }
 
 // lookup finds the row of a command and checks its arity, with Redis's errors.
+// A wrong arity comes with the row.
 func (t *table) lookup(args [][]byte) (*row, error) {
 	r := t.find(args)
 	switch {
@@ -228,7 +235,7 @@ func (t *table) lookup(args [][]byte) (*row, error) {
 	case r == nil:
 		return nil, errUnknownCommand(args)
 	case !r.takes(len(args)):
-		return nil, errArity(r.name)
+		return r, errArity(r.name)
 	}
 	return r, nil
 }

@@ -2,6 +2,8 @@ package resp
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"log/slog"
 	"net"
 	"sync"
@@ -22,12 +24,22 @@ type Server struct {
 	cursors  cursors
 	started  time.Time
 	lastID   atomic.Int64 // of clients
-	stats    stats
 	clients  clients
 	hub      hub
 	monitors monitors
 	pause    pause
-	batches  sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
+
+	config   *config
+	stats    stats
+	errors   errorCodes
+	slowLog  slowLog
+	latency  latencyEvents
+	saves    saves
+	memory   memoryUse
+	keyspace keyspaceCount
+	runID    string // 40 hex digits, of this process
+
+	batches sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
 }
 
 // New returns a server, or what is wrong with its options. It serves clients
@@ -40,6 +52,10 @@ func New(o Options) (*Server, error) {
 	s.table = newTable(
 		connectionCommands(),
 		serverCommands(),
+		adminCommands(),
+		configCommands(),
+		latencyCommands(),
+		aclCommands(),
 		stringCommands(),
 		rangeCommands(),
 		bitmapCommands(),
@@ -54,6 +70,12 @@ func New(o Options) (*Server, error) {
 		internalCommands(),
 	)
 	s.cursors.init()
+	s.saves.init(s.started)
+	s.memory.read()
+	s.runID = newRunID()
+	if err := s.configure(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -129,7 +151,8 @@ func (s *Server) take(ctx context.Context, ss *Session) *batch {
 	if b == nil {
 		b = &batch{s: s}
 	}
-	b.ctx, b.ss, b.proto, b.now = ctx, ss, ss.proto, s.opts.Now().UnixMilli()
+	b.ctx, b.ss, b.proto, b.mark = ctx, ss, ss.proto, s.opts.Now()
+	b.now = b.mark.UnixMilli()
 	b.special = ss.client != nil && b.isSpecial()
 	return b
 }
@@ -147,4 +170,12 @@ func (s *Server) give(b *batch) {
 		return
 	}
 	s.batches.Put(b)
+}
+
+// newRunID returns what tells this start of a server from all others.
+func newRunID() string {
+	const size = 20
+	id := make([]byte, size)
+	rand.Read(id) // never fails
+	return hex.EncodeToString(id)
 }

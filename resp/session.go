@@ -33,7 +33,7 @@ func (s *Server) newSession(addr, local string) *Session {
 	}
 	c.active.Store(c.since)
 	c.mu.profile.proto = resp2
-	return &Session{client: c, profile: profile{proto: resp2}, authed: s.opts.Password == ""}
+	return &Session{client: c, profile: profile{proto: resp2}, authed: s.settings().password == ""}
 }
 
 // outbox returns the connection's outbox, made when it is first needed.
@@ -56,8 +56,8 @@ func (ss *Session) reset(authed bool) {
 
 // authenticate checks a user's password. There is one user.
 func (s *Server) authenticate(user string, password []byte) bool {
-	return user == defaultUser && (s.opts.Password == "" ||
-		subtle.ConstantTimeCompare(password, []byte(s.opts.Password)) == 1)
+	want := s.settings().password
+	return user == defaultUser && (want == "" || subtle.ConstantTimeCompare(password, []byte(want)) == 1)
 }
 
 const defaultUser = "default"
@@ -73,10 +73,23 @@ type Stats struct {
 
 type stats struct {
 	connections, rejected, clients, commands, errors, hits, misses, in, out atomic.Int64
+	reads, writes                                                           atomic.Int64 // of sockets
+
+	pace pace
+}
+
+// reset forgets all but how many clients are connected.
+func (c *stats) reset() {
+	for _, n := range []*atomic.Int64{
+		&c.connections, &c.rejected, &c.commands, &c.errors, &c.hits, &c.misses, &c.in, &c.out, &c.reads, &c.writes,
+	} {
+		n.Store(0)
+	}
 }
 
 // add counts what came of a client's batch.
 func (c *stats) add(b *batch, commands int) {
+	c.pace.note(c, b.now)
 	c.commands.Add(int64(commands))
 	if b.failed > 0 {
 		c.errors.Add(b.failed)

@@ -73,8 +73,9 @@ func serverCommands() []*row {
 			history: []change{
 				{"7.0.0", "Added support for taking multiple section arguments."},
 			},
-			args: []argument{str("section").opt().many()},
-			exec: info,
+			args:   []argument{str("section").opt().many()},
+			partly: "Redis's fields, 0 where what they count does not exist here, and a section of its own, dynaring; Keyspace is the whole cluster's and, unless asked for by name, counted at most once a second and for at most a twentieth of the time; expired_keys are those collected on this node's initiative",
+			exec:   info,
 		},
 		{
 			name: "dbsize", arity: 1, flags: "readonly fast", cats: "@keyspace @read @fast",

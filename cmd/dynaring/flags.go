@@ -30,7 +30,7 @@ var serveGroups = []flagGroup{
 	{"Data", []string{"durability", "clock-max", "cache", "min-free-disk", "hint-limit", "background-p99"}},
 	{"Safety", []string{"requirepass", "protected-mode", "cluster-secret", "tls-cert", "tls-key", "tls-ca"}},
 	{"Limits (beyond them: a clear error)", []string{"timeout", "max-clients", "max-value", "max-key", "max-siblings"}},
-	{"The process", []string{"config", "log-level"}},
+	{"The process", []string{"config", "log-level", "redis-config"}},
 }
 
 // register defines the flags of serve on fs, with the defaults of a node that
@@ -78,6 +78,7 @@ func (s *settings) register(fs *flag.FlagSet) {
 	fs.Var((*number)(&c.MaxSiblings), "max-siblings", "`NUMBER` versions that a write may leave in a key")
 
 	fs.StringVar(&s.file, "config", "", "`FILE` TOML: every flag may be a line of it, without the --")
+	fs.Var((*parameters)(&c.RedisConfig), redisConfig, "`LINE` of redis.conf: a parameter of CONFIG SET that has no flag\n(may be repeated)")
 	fs.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "`LEVEL` of the log: debug, info, warn or error")
 }
 

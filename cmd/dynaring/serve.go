@@ -27,7 +27,7 @@ func (a app) serveCommand() *ffcli.Command {
 the TOML file that --config names (data-dir = "…"). The command line wins over
 the environment, the environment over the file.
 
-SIGTERM, SIGINT or SIGHUP stops the node cleanly; a second SIGTERM or SIGINT
+SIGTERM, SIGINT, SIGHUP or a client's SHUTDOWN stops the node cleanly; a second SIGTERM or SIGINT
 stops it at once.`,
 		FlagSet:   fs,
 		Options:   sources(),
@@ -60,10 +60,12 @@ func (a app) serve(ctx context.Context, s settings) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: s.logLevel}))
+	level := new(slog.LevelVar)
+	level.Set(s.logLevel)
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 	ctx, stop := untilSignal(ctx, func(text string) { log.Info(text) })
 	defer stop()
-	n, err := node.New(cfg, log)
+	n, err := node.NewWith(cfg, node.Deps{Process: s.process(level)}, log)
 	if err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ import (
 
 const (
 	// patience bounds one script's conversation.
-	patience = 20 * time.Second
+	patience = 60 * time.Second
 	// silence is how long a push is waited for that does not come.
-	silence = 3 * time.Second
+	silence = 10 * time.Second
 )
 
 // Dial opens a connection to a server.

@@ -17,7 +17,7 @@ const (
 	footerSize = 2 + 8
 
 	special   = 0xc0
-	int8Form  = special | 0
+	int8Form  = special
 	int16Form = special | 1
 	int32Form = special | 2
 	lzfForm   = special | 3
@@ -28,7 +28,7 @@ const (
 // Errors of Parse.
 var (
 	ErrChecksum = errors.New("DUMP payload version or checksum are wrong")
-	ErrFormat   = errors.New("Bad data format")
+	ErrFormat   = errors.New("bad data format")
 )
 
 // TypeError is a payload of a type other than strings.

@@ -75,7 +75,7 @@ func startRealRedis(t *testing.T, needs fidelity.Needs) fidelity.Dial {
 		port = freePorts(t, 1)
 	}
 	cmd := exec.Command(path, "--port", strconv.Itoa(port), "--unixsocket", socket, "--save", "", "--appendonly", "no",
-		"--databases", "1", "--dir", dir, "--requirepass", needs.Password)
+		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", needs.Password)
 	if needs.Cluster {
 		cmd.Args = append(cmd.Args, "--cluster-enabled", "yes")
 	}

@@ -259,7 +259,7 @@ func TestShardChannels(t *testing.T) {
 	for i := range 20 {
 		channel := fmt.Sprintf("orders:%d", i)
 		aware := rdb.SSubscribe(ctx, channel)
-		plain := c.n(1 + i%3).rdb().SSubscribe(ctx, channel)
+		plain := c.n(1+i%3).rdb().SSubscribe(ctx, channel)
 		for _, sub := range []*redis.PubSub{aware, plain} {
 			if _, err := sub.Receive(ctx); err != nil {
 				t.Fatalf("SSUBSCRIBE %s: %v", channel, err)

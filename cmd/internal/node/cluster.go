@@ -151,6 +151,24 @@ func (c cluster) Count(ctx context.Context, in ...ring.Range) (int64, error) {
 	return c.n.coordinator.Count(ctx, in...)
 }
 
+// Keyspace returns how many keys are alive in the cluster, and how long.
+func (c cluster) Keyspace(ctx context.Context) (resp.Keys, error) {
+	k, err := c.n.coordinator.Keys(ctx)
+	return resp.Keys{Live: int64(k.Live), Expiring: int64(k.Expiring), MeanTTL: int64(k.TTL / max(k.Expiring, 1))}, err
+}
+
+// Expired returns how many expired keys were collected on this node's
+// initiative: each once in the cluster.
+func (c cluster) Expired() int64 { return int64(c.n.background.collect.Status().Expired) }
+
+// Members returns how many nodes are members.
+func (c cluster) Members() int {
+	if v := c.n.gossip.View(); v.Ring != nil {
+		return len(v.Ring.Members())
+	}
+	return 1
+}
+
 // Scan returns a page of the cluster's live keys.
 func (c cluster) Scan(ctx context.Context, from resp.Position, last uint16, limit int) (resp.Page, error) {
 	page, err := c.n.coordinator.ScanPage(ctx, coordinator.Position(from), last, limit)

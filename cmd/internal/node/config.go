@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dynaring/dynaring/antientropy"
+	"github.com/dynaring/dynaring/resp"
 )
 
 // Offsets of the derived ports from the port of Config.Addr.
@@ -72,6 +73,9 @@ type Config struct {
 	MaxValue    int64         // bytes of a value
 	MaxKey      int64         // bytes of a key
 	MaxSiblings int           // versions that a client write may leave in a cell
+
+	// RedisConfig is set when the node starts, as by CONFIG SET.
+	RedisConfig []resp.Parameter
 
 	// Version is what INFO and STATUS report as dynaring_version.
 	Version string

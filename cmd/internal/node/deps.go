@@ -7,6 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/memberlist"
+
+	"github.com/dynaring/dynaring/resp"
 )
 
 // Deps is the world that a node lives in: time, disk and network. The zero
@@ -21,6 +23,9 @@ type Deps struct {
 	Listen func(addr string) (net.Listener, error)
 	// Dial connects to what another node's Listen opened; nil: net.Dialer.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Process is what clients may ask of the process, as far as it is not the
+	// node's own: its log's level, its configuration file.
+	Process resp.Process
 	// Gossip opens memberlist's transport on Config.GossipAddr; nil:
 	// memberlist's own, over TCP and UDP.
 	Gossip func(addr string) (memberlist.Transport, error)

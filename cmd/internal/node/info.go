@@ -20,6 +20,7 @@ func (n *Node) respOptions() resp.Options {
 		Backend: n.coordinator, Cluster: cluster{n}, Self: n.cfg.Name, Version: n.cfg.Version,
 		Password: n.cfg.RequirePass, Unprotected: !n.cfg.ProtectedMode,
 		MaxClients: n.cfg.MaxClients, MaxValue: int(n.cfg.MaxValue), MaxKey: int(n.cfg.MaxKey),
+		Fixed: n.fixedParameters(), Parameters: n.cfg.RedisConfig, Process: n.process(),
 		Now: n.deps.Now, Logger: n.log.With("part", "resp"),
 	}
 }

@@ -40,6 +40,7 @@ type Node struct {
 
 	ready chan struct{} // closed when the data is fit to be served
 	fatal chan error    // the disk's last word
+	asked chan struct{} // a client's SHUTDOWN
 	names atomic.Value  // actorNames
 	slots atomic.Pointer[slotTable]
 
@@ -62,7 +63,7 @@ func NewWith(cfg Config, deps Deps, log *slog.Logger) (*Node, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, deps: deps.complete(), log: log, ready: make(chan struct{}), fatal: make(chan error, 1), explains: make(chan explainJob, maxExplains)}
+	n := &Node{cfg: cfg, deps: deps.complete(), log: log, ready: make(chan struct{}), fatal: make(chan error, 1), asked: make(chan struct{}, 1), explains: make(chan explainJob, maxExplains)}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -153,7 +154,7 @@ func (n *Node) newGossip() (*gossip.Gossip, error) {
 	return gossip.New(o)
 }
 
-// Run serves until ctx ends, then stops cleanly: it finishes what is in
+// Run serves until ctx ends or a client says SHUTDOWN, then stops cleanly: it finishes what is in
 // flight, says goodbye, and leaves a data directory that needs no recovery. It
 // returns nil after a clean stop.
 func (n *Node) Run(ctx context.Context) error {
@@ -171,6 +172,7 @@ func (n *Node) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+	case <-n.asked:
 	case err = <-s.failed:
 	case err = <-n.fatal:
 		return errors.Join(err, n.abandon(s))

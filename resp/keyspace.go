@@ -1,0 +1,80 @@
+package resp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Bounds of the count of keys that INFO shows without having been asked for it.
+const (
+	keyspaceFresh = time.Second            // that a count is good for
+	keyspaceShare = 20                     // or so many times as long as it took
+	keyspaceTime  = 500 * time.Millisecond // that one may take
+)
+
+// keyspaceCount is the last count of the keys.
+type keyspaceCount struct {
+	mu struct {
+		sync.Mutex
+		keys     Keys
+		until    time.Time // that it is good for
+		counting bool
+	}
+}
+
+// begin returns the last count, and whether the caller has to count anew.
+func (c *keyspaceCount) begin(now time.Time) (k Keys, count bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	count = !c.mu.counting && !now.Before(c.mu.until)
+	c.mu.counting = c.mu.counting || count
+	return c.mu.keys, count
+}
+
+// end takes a new count, or that there is none, and how long that took.
+func (c *keyspaceCount) end(k Keys, err error, now time.Time, took time.Duration) Keys {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.mu.keys = k
+	}
+	c.mu.counting, c.mu.until = false, now.Add(max(keyspaceFresh, keyspaceShare*took))
+	return c.mu.keys
+}
+
+// keyspaceFields counts the keys: anew if they were asked for by name, else no
+// more often than is cheap.
+func (b *batch) keyspaceFields(asked bool) []Field {
+	if !asked {
+		return keyspaceLine(b.lastCount())
+	}
+	k, err := b.s.opts.Cluster.Keyspace(b.ctx)
+	if err != nil {
+		return nil
+	}
+	return keyspaceLine(k)
+}
+
+func (b *batch) lastCount() Keys {
+	c := &b.s.keyspace
+	k, count := c.begin(b.s.opts.Now())
+	if !count {
+		return k
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(b.ctx, keyspaceTime)
+	defer cancel()
+	k, err := b.s.opts.Cluster.Keyspace(ctx)
+	return c.end(k, err, b.s.opts.Now(), time.Since(began))
+}
+
+func (b *batch) infoKeyspace() []Field { return b.keyspaceFields(false) }
+
+func keyspaceLine(k Keys) []Field {
+	if k.Live == 0 {
+		return nil
+	}
+	return []Field{line("db0", fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", k.Live, k.Expiring, k.MeanTTL))}
+}
