@@ -160,26 +160,56 @@ func clusterClientKeyspace(t *testing.T, rdb *redis.ClusterClient) {
 // client works: nothing of it reaches the application, and nothing is lost.
 func TestClusterClientThroughFailure(t *testing.T) {
 	c := startCluster(t, 5)
-	rdb := clusterClient(t, c.n(1), 3)
+	victim := c.n(3)
+	whileWorking(t, clusterClient(t, c.n(1), 3), func() {
+		for range 2 {
+			time.Sleep(time.Second)
+			victim.kill()
+			eventually(t, "the others lead its slots", func() error { return ledBy(c.n(2), victim, false) })
+			time.Sleep(2 * time.Second)
+			victim.start()
+			c.waitReady()
+			eventually(t, "it leads its slots again", func() error { return ledBy(c.n(2), victim, true) })
+		}
+	})
+}
+
+// Nodes join and take slots over while a cluster-aware client works, which gives
+// a command up after a third MOVED.
+func TestClusterClientThroughJoins(t *testing.T) {
+	c := startCluster(t, 3)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.n(1).clusterAddr()}, MaxRedirects: 3})
+	defer rdb.Close()
+	whileWorking(t, rdb, func() {
+		first := freePorts(t, 2)
+		for i := range 2 {
+			s := newServer(t, fmt.Sprintf("n%d", 4+i), first+i, "--join", c.n(1).gossipAddr())
+			c.nodes = append(c.nodes, s)
+			s.start()
+		}
+		c.waitReady()
+		for _, s := range c.nodes {
+			eventually(t, "the joiner leads slots", func() error { return ledBy(s, c.n(5), true) })
+		}
+	})
+}
+
+// whileWorking does something while a client writes and reads, which must not
+// fail, and reads all of it at the end.
+func whileWorking(t *testing.T, rdb *redis.ClusterClient, do func()) {
+	t.Helper()
 	stop := make(chan struct{})
 	var writers sync.WaitGroup
 	done := make([]int, 4)
 	for w := range done {
 		writers.Go(func() { done[w] = writeAndRead(t, rdb, w, stop) })
 	}
-	victim := c.n(3)
-	for range 2 {
+	func() {
+		defer writers.Wait()
+		defer close(stop)
+		do()
 		time.Sleep(time.Second)
-		victim.kill()
-		eventually(t, "the others lead its slots", func() error { return ledBy(c.n(2), victim, false) })
-		time.Sleep(2 * time.Second)
-		victim.start()
-		c.waitReady()
-		eventually(t, "it leads its slots again", func() error { return ledBy(c.n(2), victim, true) })
-	}
-	time.Sleep(time.Second)
-	close(stop)
-	writers.Wait()
+	}()
 	for w, n := range done {
 		if n < 100 {
 			t.Errorf("writer %d came no further than %d", w, n)
@@ -219,15 +249,16 @@ func writeAndRead(t *testing.T, rdb *redis.ClusterClient, w int, stop chan struc
 // ledBy returns nil if a node shows another as the master of slots, or does
 // not, and all slots have one.
 func ledBy(s, other *server, leads bool) error {
-	//lint:ignore SA1019 it is what most clients ask
-	ranges, err := s.rdb().ClusterSlots(context.Background()).Result()
+	reply, err := s.try("CLUSTER", "SLOTS")
 	if err != nil {
 		return err
 	}
 	covered, led := 0, 0
-	for _, r := range ranges {
-		covered += r.End - r.Start + 1
-		if len(r.Nodes) > 0 && r.Nodes[0].Addr == other.clusterAddr() {
+	for _, item := range reply.([]any) {
+		r := item.([]any)
+		covered += int(r[1].(int64)-r[0].(int64)) + 1
+		master := r[2].([]any)
+		if master[1] == int64(other.port+3000) {
 			led++
 		}
 	}

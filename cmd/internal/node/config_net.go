@@ -61,7 +61,9 @@ func (c Config) validateAddresses() error {
 			errs = append(errs, fmt.Errorf("--join %q: name the gossip port of a member (its RESP port + %d)", seed, gossipPortOffset))
 		}
 	}
-	if wildcard(c.AdvertiseHost) {
+	if host, _, _ := net.SplitHostPort(c.Addr); wildcard(c.AdvertiseHost) && !wildcard(host) {
+		errs = append(errs, fmt.Errorf("--advertise-host %s is no place where others could find this node: name one of its addresses", c.AdvertiseHost))
+	} else if wildcard(c.AdvertiseHost) {
 		errs = append(errs, fmt.Errorf("--addr %s listens on every interface, so the other nodes cannot be told where this one is: set --advertise-host", c.Addr))
 	}
 	if strings.ContainsAny(c.AdvertiseHost, " ,/") {
