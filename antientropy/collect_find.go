@@ -63,6 +63,9 @@ func (f *finder) lost(cells []candidate) {
 	}
 }
 
+// searched returns when a slot was last searched, in the store's uptime.
+func (f *finder) searched(slot uint16) time.Duration { return f.slots[slot].last }
+
 // forget has every slot looked at anew.
 func (f *finder) forget() { f.slots, f.after = [ring.Slots]lookedAt{}, nil }
 
