@@ -250,7 +250,7 @@ func (c *Collect) note(err error) {
 	switch {
 	case err == nil:
 		clear(c.silent)
-		c.refused.forget(c.finder.searched)
+		c.refused.forget(c.finder.over)
 		held = c.refused.text(time.Now())
 	case errors.As(err, &s):
 		held = c.since(s)

@@ -68,11 +68,10 @@ func (s *refusals) take(cells []candidate, cert *certificate, at time.Duration, 
 	}
 }
 
-// forget drops what was said of slots that have been searched again since:
-// there is nothing dead in them any more, or there would be a newer word.
-func (s *refusals) forget(searched func(slot uint16) time.Duration) {
+// forget drops what was said of slots for which it is over.
+func (s *refusals) forget(over func(slot uint16, then time.Duration) bool) {
 	for slot, of := range s.slots {
-		if searched(slot) > of.at {
+		if over(slot, of.at) {
 			delete(s.slots, slot)
 		}
 	}

@@ -31,7 +31,7 @@ func TestRefusals(t *testing.T) {
 	}
 	want := func(at time.Duration, text string) {
 		t.Helper()
-		s.forget(func(slot uint16) time.Duration { return searched[slot] })
+		s.forget(func(slot uint16, then time.Duration) bool { return searched[slot] > then })
 		if got := s.text(begun.Add(at)); got != text {
 			t.Errorf("after %v: %q, want %q", at, got, text)
 		}
