@@ -8,7 +8,6 @@ import (
 	"runtime/metrics"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/dynaring/dynaring/coordinator"
@@ -197,15 +196,6 @@ func (b *batch) infoReplication() []Field {
 		line("connected_slaves", 0),
 		line("master_repl_offset", 0),
 	}
-}
-
-func (b *batch) infoCPU() []Field {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return nil
-	}
-	seconds := func(t syscall.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Usec) }
-	return []Field{line("used_cpu_sys", seconds(u.Stime)), line("used_cpu_user", seconds(u.Utime))}
 }
 
 func (b *batch) infoCluster() []Field { return []Field{line("cluster_enabled", 1)} }
