@@ -43,6 +43,15 @@ func (c *Coordinator) Forward(ctx context.Context, node string, x *Exec) {
 	d.leave()
 }
 
+// InOneFrame returns how many of the commands, from the first on, travel in one
+// frame, and so are carried out in their order where they are on one key.
+func InOneFrame(commands []Command) (n int) {
+	for size := 0; n < len(commands) && n < maxExecCommands && (n == 0 || size < softFrame); n++ {
+		size += execSize(&commands[n])
+	}
+	return n
+}
+
 // forwardDriver passes on one batch of commands. All but the inbox belongs to
 // the caller.
 type forwardDriver struct {

@@ -168,6 +168,9 @@ func (n *fakeNode) update(u *replica.Update) (err error) {
 // Forward runs the commands on the other node, and then spoils what it was
 // given, which is only its until it returns.
 func (n *fakeNode) Forward(ctx context.Context, node string, x *coordinator.Exec) {
+	if coordinator.InOneFrame(x.Commands) < len(x.Commands) {
+		panic("commands of more than one frame, which have no order")
+	}
 	n.calls.Lock()
 	n.calls.forwards++
 	n.calls.Unlock()

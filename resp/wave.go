@@ -279,9 +279,17 @@ func (b *batch) readHere() {
 	}
 }
 
+// forward passes a group on, a frame after the other: two frames that are under
+// way at once have no order, and their commands may be on one key.
 func (b *batch) forward(g *nodeGroup) {
 	g.exec.Proto, g.exec.R, g.exec.W = b.proto, b.ss.r, b.ss.w
-	b.s.opts.Backend.Forward(b.ctx, g.name, &g.exec)
+	all := g.exec.Commands
+	for rest := all; len(rest) > 0; {
+		n := coordinator.InOneFrame(rest)
+		g.exec.Commands, rest = rest[:n], rest[n:]
+		b.s.opts.Backend.Forward(b.ctx, g.name, &g.exec)
+	}
+	g.exec.Commands = all
 }
 
 // harvest gives the units what came of them, and empties the wave.

@@ -251,3 +251,24 @@ func TestGlob(t *testing.T) {
 		t.Error("many stars")
 	}
 }
+
+// TestLargeCommandsKeepTheirOrder passes on more than a frame takes, on one key.
+func TestLargeCommandsKeepTheirOrder(t *testing.T) {
+	c := newFake(t, 2, Options{})
+	for _, n := range c.nodes { // one of them is not the key's
+		ss := n.client()
+		var commands [][][]byte
+		for i := range 6 {
+			commands = append(commands,
+				[][]byte{[]byte("GETSET"), []byte("k"), bytes.Repeat([]byte{byte('a' + i)}, 700<<10)},
+				words("STRLEN k"), words("GETDEL k"), words("APPEND k x"))
+		}
+		replies := splitReplies(n.do(ss, commands...))
+		for i := 2; i < len(replies); i += 4 {
+			if want := byte('a' + i/4); len(replies[i]) < 700<<10 || replies[i][9] != want {
+				t.Errorf("%s: GETDEL %d answers %.20q, want %c…", n.name, i/4, replies[i], want)
+			}
+		}
+		n.do(ss, words("DEL k"))
+	}
+}

@@ -8,8 +8,9 @@ import (
 	"strconv"
 )
 
-// Tolerance is by how much numbers of a step may differ that says so: times in
-// ms between two servers that are asked one after the other.
+// Tolerance is by how much numbers of a step may differ that says so, at most a
+// twentieth of them and at least 1: times in seconds or ms between two servers
+// that are asked one after the other. Below zero they may not differ at all.
 const Tolerance = 2000
 
 // Compare has both servers answer a script and returns what differs, a text a
@@ -88,7 +89,7 @@ func nearBy(w, g [][]byte) bool {
 	for i := range w {
 		a, errA := strconv.ParseFloat(string(w[i]), 64)
 		b, errB := strconv.ParseFloat(string(g[i]), 64)
-		if errA != nil || errB != nil || math.Abs(a-b) > Tolerance {
+		if errA != nil || errB != nil || math.Abs(a-b) > tolerance(min(a, b)) {
 			return false
 		}
 	}
@@ -101,4 +102,11 @@ func clip(b []byte) string {
 		return fmt.Sprintf("%q… (%d bytes) …%q", b[:most/2], len(b), b[len(b)-most/2:])
 	}
 	return fmt.Sprintf("%q", b)
+}
+
+func tolerance(n float64) float64 {
+	if n < 0 {
+		return 0
+	}
+	return min(Tolerance, max(1, n/20))
 }

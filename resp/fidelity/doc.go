@@ -10,7 +10,7 @@
 //	# words      a comment
 //	#! need      what the file's scripts need: "requirepass secret" or "cluster"
 //	#~ reason    the next command's reply may differ from Redis's, and why
-//	~ command    integers and decimals in the reply may differ by up to Tolerance
+//	~ command    integers and decimals in the reply may differ a little (Tolerance)
 //	@c command   on connection c, whose next reply is read before the next line
 //	@c <         one more reply, or push, is read from connection c
 //

@@ -34,7 +34,7 @@ func TestFidelity(t *testing.T) {
 			if s.Cluster {
 				nodes = 1
 			}
-			p = pair{startRealRedis(t, s.Needs), startCluster(t, nodes, "--requirepass", s.Password)}
+			p = pair{startRealRedis(t, s.Needs), startCluster(t, nodes, "--requirepass", s.Password, "--timeout", "10s")}
 			servers[s.Needs] = p
 		}
 		for _, proto := range []int{2, 3} {
