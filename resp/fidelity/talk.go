@@ -17,7 +17,7 @@ const (
 	// leaving is how long earlier subscribers may take to be gone.
 	leaving = 2 * time.Second
 	// silence is how long a push is waited for that does not come.
-	silence = 10 * time.Second
+	silence = 4 * time.Second
 )
 
 // Dial opens a connection to a server.
