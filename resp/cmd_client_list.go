@@ -208,6 +208,7 @@ func (b *batch) kill(f *killFilter) (n int64) {
 		case !f.fits(c):
 			continue
 		case c != b.ss.client:
+			b.s.clients.remove(c) // now, whenever its goroutine ends
 			c.kill()
 		case !f.me:
 			continue

@@ -144,7 +144,7 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 	case r == nil:
 		b.error("ERR Invalid command specified")
 		return
-	case r.first == 0:
+	case r.first == 0 || contains(r.access, "not_key"): // but a shard channel
 		b.error("ERR The command has no key arguments")
 		return
 	case !r.takes(len(args)):

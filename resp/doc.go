@@ -11,8 +11,16 @@
 //	batch.go    a pipeline: planned into units of one key (plan.go), run in
 //	            waves (wave.go), answered in order, those of a command's keys
 //	            as one (merge.go); composite commands ask others (inner.go)
+//	special.go  what subscribers, monitors and a pause add to it
 //	cmd_*.go    one handler a command
 //	reply.go    RESP2 and RESP3; errors.go: one table from errors to replies
+//
+// and those that a message meets on its way to a subscriber:
+//
+//	spread.go   to this node's subscribers and to those of all others
+//	hub.go      who subscribed to what here; monitor.go: who watches commands
+//	outbox.go   one client's bounded queue, and the goroutine that writes it
+//	client.go   a connection as the others see it, and end it
 //
 // A command is a row of the table; arity, key positions, routing, COMMAND and
 // its DOCS all come from the row. Keyed handlers never see a quorum: a read
@@ -21,6 +29,7 @@
 //
 // The package never lets a length that a client sent decide how much memory is
 // taken, never drops a connection for an unknown command or a bad argument,
-// never passes a command on twice, and never shows a client an internal
+// never passes a command on twice, never has one client wait for another that
+// does not read, and never shows a client an internal
 // error's text.
 package resp

@@ -21,9 +21,9 @@ type OutputLimit struct {
 var DefaultOutputLimit = OutputLimit{Hard: 32 << 20, Soft: 8 << 20, SoftFor: time.Minute}
 
 const (
-	replyRoom  = 1 << 20 // bytes that wait in an outbox before its client's own replies do
-	writeChunk = 1 << 20 // bytes of one write, unless one push is larger
-	flushTime  = time.Second
+	replyRoom  = 1 << 20         // bytes that wait in an outbox before its client's own replies do
+	writeChunk = 1 << 20         // bytes of one write, unless one push is larger
+	flushTime  = 5 * time.Second // for a client that leaves to read what is left
 )
 
 // outbox is the way out to a client that is pushed to: messages of channels, and

@@ -24,11 +24,10 @@ func (b *batch) screen(r *row, args [][]byte) error {
 	if b.ss.client == nil {
 		return nil // of another node: all this is about this one's clients
 	}
-	touches := r.writes || contains(r.flags, "readonly")
 	switch {
 	case b.ss.subscribed && b.proto < resp3 && !r.subscriber:
 		return fault("ERR Can't execute '" + r.name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
-	case b.ss.monitor && touches:
+	case b.ss.monitor && (r.writes || contains(r.flags, "readonly")):
 		return errMonitorKeys
 	case !b.ss.monitor && b.s.pause.on.Load():
 		b.flush()

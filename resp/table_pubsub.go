@@ -45,6 +45,7 @@ func pubsubCommands() []*row {
 			group: "pubsub", since: "7.0.0", complexity: "O(N) where N is the number of shard channels to subscribe to.",
 			summary: "Listen for messages published to the given shard channels",
 			args:    []argument{str("shardchannel").many()},
+			partly:  "any node serves any shard channel, on the cluster view too: no MOVED, no CROSSSLOT",
 			exec:    ssubscribe,
 		},
 		{
@@ -53,6 +54,7 @@ func pubsubCommands() []*row {
 			group: "pubsub", since: "7.0.0", complexity: "O(N) where N is the number of clients already subscribed to a shard channel.",
 			summary: "Stop listening for messages posted to the given shard channels",
 			args:    []argument{str("shardchannel").opt().many()},
+			partly:  "any node serves any shard channel, on the cluster view too: no MOVED, no CROSSSLOT",
 			exec:    sunsubscribe,
 		},
 		{

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests drive dynaring with, where it is missing: redis-cli,
-# redis-server (for comparison), Python's and Node's Redis clients, and the C
-# compiler that Go's race detector links with. For Debian and its kin.
+# redis-server (for comparison), the Redis clients of Python, Node, PHP, Ruby and
+# C, and the C compiler that Go's race detector links with. For Debian and its
+# kin.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,11 @@ need nodejs node --version
 need npm npm --version
 need gcc gcc --version
 need libc6-dev test -e /usr/include/stdlib.h
+need libhiredis-dev test -e /usr/include/hiredis/hiredis.h
+need php-cli php --version
+need php-redis php -r 'new Redis();'
+need ruby ruby --version
+need ruby-redis ruby -e 'require "redis"'
 
 if ((${#packages[@]} > 0)); then
   sudo=()

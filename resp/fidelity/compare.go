@@ -60,8 +60,8 @@ var ours = []struct {
 	{regexp.MustCompile(`id=\d* addr=\S* laddr=\S* fd=-?\d+`), nil},
 	{regexp.MustCompile(`age=\d+ idle=\d+`), nil},
 	{regexp.MustCompile(`flags=U `), []byte("flags=N ")}, // a Unix socket
-	{regexp.MustCompile(`(flags=\w+)U `), []byte("$1 ")},
-	{regexp.MustCompile(`qbuf=\d+ qbuf-free=\d+ argv-mem=\d+ multi-mem=\d+ rbs=\d+ rbp=\d+ obl=\d+ oll=\d+ omem=\d+ tot-mem=\d+`), nil},
+	{regexp.MustCompile(`(flags=\w*)U`), []byte("$1")},
+	{regexp.MustCompile(`qbuf=\d+ qbuf-free=\d+ argv-mem=\d+ multi-mem=\d+ rbs=\d+ rbp=\d+ obl=\d+ oll=\d+ omem=\d+ tot-mem=\d+ events=rw?`), nil},
 }
 
 func same(w, g []byte, near bool) bool {

@@ -21,7 +21,7 @@ type block struct {
 }
 
 // runnable are the languages whose blocks are tried, where output follows.
-var runnable = []string{"sh", "python", "javascript", "go"}
+var runnable = []string{"sh", "python", "javascript", "go", "php", "ruby", "c"}
 
 // blocks returns what a reader of the document can paste and compare.
 func blocks(t *testing.T, path string) []block {
@@ -63,6 +63,7 @@ func (b block) run(t *testing.T, c *cluster) string {
 	code := b.code
 	for i, s := range c.nodes {
 		code = strings.ReplaceAll(code, strconv.Itoa(7001+i), strconv.Itoa(s.port))
+		code = strings.ReplaceAll(code, strconv.Itoa(10001+i), strconv.Itoa(s.port+3000))
 	}
 	dir := t.TempDir()
 	var cmd *exec.Cmd
@@ -84,6 +85,20 @@ func (b block) run(t *testing.T, c *cluster) string {
 		}
 		cmd = exec.Command("go", "run", file)
 		cmd.Dir = root
+	case "php":
+		cmd = exec.Command(needClient(t, "php", "-r", "new Redis();"))
+		cmd.Stdin = strings.NewReader(code)
+	case "ruby":
+		cmd = exec.Command(needClient(t, "ruby", "-e", "require 'redis'"))
+		cmd.Stdin = strings.NewReader(code)
+	case "c":
+		program := filepath.Join(dir, "program")
+		compile := exec.Command(needClient(t, "gcc", "--version"), "-x", "c", "-o", program, "-", "-lhiredis")
+		compile.Stdin = strings.NewReader(code)
+		if out, err := compile.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		cmd = exec.Command(program)
 	}
 	stdout, err := os.Create(filepath.Join(dir, "stdout"))
 	if err != nil {
@@ -120,7 +135,7 @@ func normalised(text string) string {
 
 // TestDocuments tries what the documents tell a reader to paste.
 func TestDocuments(t *testing.T) {
-	for _, path := range []string{"README.md", "docs/siblings.md"} {
+	for _, path := range []string{"README.md", "docs/siblings.md", "docs/CLIENTS.md"} {
 		t.Run(path, func(t *testing.T) {
 			all := blocks(t, path)
 			if len(all) == 0 {
