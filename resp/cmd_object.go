@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"github.com/dynaring/dynaring/storage"
 	"github.com/dynaring/dynaring/storage/version"
 )
 
@@ -60,6 +61,34 @@ func objectFreq(b *batch, u *unit) {
 	} else {
 		b.null()
 	}
+}
+
+// planMemoryUsage reads how many nested values are to be looked at: there are
+// none.
+func planMemoryUsage(_ *batch, u *unit) error {
+	for i := 3; i < len(u.args); i += 2 {
+		if !is(u.args[i], "SAMPLES") || i+1 == len(u.args) {
+			return errSyntax
+		}
+		n, err := parseInt(u.args[i+1])
+		switch {
+		case err != nil:
+			return err
+		case n < 0:
+			return errSyntax
+		}
+	}
+	return nil
+}
+
+// memoryUsage answers the size of what an owner stores of a key.
+func memoryUsage(b *batch, u *unit) {
+	if _, ok := b.found(u); !ok {
+		b.null()
+		return
+	}
+	row := storage.AppendRow(nil, u.key.Slot, u.key.Key, u.key.Field)
+	b.int(int64(len(row) + len(u.cell.Bytes())))
 }
 
 func objectHelp(b *batch, _ [][]byte) {

@@ -52,5 +52,23 @@ func objectCommands() []*row {
 				},
 			},
 		},
+		{
+			name: "memory", arity: -2, flags: "", cats: "@slow",
+			group: "server", since: "4.0.0", complexity: "Depends on subcommand.",
+			summary: "A container for memory diagnostics commands",
+			subs:    []*row{memoryUsageRow()},
+		},
+	}
+}
+
+func memoryUsageRow() *row {
+	return &row{
+		name: "memory|usage", arity: -3, flags: "readonly", cats: "@read @slow",
+		first: 2, last: 2, step: 1, access: "RO",
+		group: "server", since: "4.0.0", complexity: "O(N) where N is the number of samples.",
+		summary: "Estimate the memory usage of a key",
+		args:    []argument{key("key"), integer("count").after("SAMPLES").opt()},
+		plan:    planMemoryUsage, read: memoryUsage,
+		partly: "the bytes that the key, its versions and their clocks take on each of its owners",
 	}
 }
