@@ -15,6 +15,9 @@
 //	slots.go    the cluster view: who leads and owns a slot, what is not for
 //	            this node
 //	cmd_*.go    one handler a command
+//	timing.go   what a command took: for INFO (measure.go), the slow log and the
+//	            latency monitor
+//	config.go   CONFIG's parameters; settings.go: those that this package acts on
 //	reply.go    RESP2 and RESP3; errors.go: one table from errors to replies
 //
 // and those that a message meets on its way to a subscriber:
