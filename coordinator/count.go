@@ -30,8 +30,8 @@ func (c *Coordinator) Count(ctx context.Context, in ...ring.Range) (int64, error
 }
 
 // Keys is Count, and how long the keys live.
-func (c *Coordinator) Keys(ctx context.Context) (replica.KeyCount, error) {
-	return c.count(ctx, replica.KindKeys, nil)
+func (c *Coordinator) Keys(ctx context.Context, in ...ring.Range) (replica.KeyCount, error) {
+	return c.count(ctx, replica.KindKeys, in)
 }
 
 // count asks the nodes by requests of a kind.

@@ -278,8 +278,8 @@ func (n *fakeNode) Count(_ context.Context, in ...ring.Range) (int64, error) {
 	return int64(len(n.liveIn(in))), nil
 }
 
-func (n *fakeNode) Keyspace(context.Context) (k Keys, err error) {
-	for _, key := range n.live() {
+func (n *fakeNode) Keyspace(_ context.Context, in ...ring.Range) (k Keys, err error) {
+	for _, key := range n.liveIn(in) {
 		cell, _ := n.Local(replica.Key{Key: []byte(key)})
 		k.Live++
 		if s, _ := cell.Winner(n.time().UnixMilli()); s.Version.Expiry > 0 {

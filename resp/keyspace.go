@@ -14,7 +14,7 @@ const (
 	keyspaceTime  = 500 * time.Millisecond // that one may take
 )
 
-// keyspaceCount is the last count of the keys.
+// keyspaceCount is the last count of the keys of a view.
 type keyspaceCount struct {
 	mu struct {
 		sync.Mutex
@@ -50,15 +50,24 @@ func (b *batch) keyspaceFields(asked bool) []Field {
 	if !asked {
 		return keyspaceLine(b.lastCount())
 	}
-	k, err := b.s.opts.Cluster.Keyspace(b.ctx)
+	k, err := b.countKeys(b.ctx)
 	if err != nil {
 		return nil
 	}
 	return keyspaceLine(k)
 }
 
+// countKeys counts the keys that commands without a key mean.
+func (b *batch) countKeys(ctx context.Context) (Keys, error) {
+	mine := b.mine()
+	if mine != nil && len(mine) == 0 {
+		return Keys{}, nil
+	}
+	return b.s.opts.Cluster.Keyspace(ctx, mine...)
+}
+
 func (b *batch) lastCount() Keys {
-	c := &b.s.keyspace
+	c := &b.s.keyspace[b.ss.view]
 	k, count := c.begin(b.s.opts.Now())
 	if !count {
 		return k
@@ -66,7 +75,7 @@ func (b *batch) lastCount() Keys {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(b.ctx, keyspaceTime)
 	defer cancel()
-	k, err := b.s.opts.Cluster.Keyspace(ctx)
+	k, err := b.countKeys(ctx)
 	return c.end(k, err, b.s.opts.Now(), time.Since(began))
 }
 

@@ -36,7 +36,7 @@ type Server struct {
 	latency  latencyEvents
 	saves    saves
 	memory   memoryUse
-	keyspace keyspaceCount
+	keyspace [views]keyspaceCount
 	runID    string // 40 hex digits, of this process
 
 	batches sync.Pool // the Server's own: in a test's bubble, nothing is shared with others

@@ -16,6 +16,7 @@ const (
 	// ClusterView: the node is one member of a Redis Cluster. What is not its
 	// own is elsewhere, and commands without a key mean the slots that it leads.
 	ClusterView
+	views = iota
 )
 
 // mode is what the node says it is.

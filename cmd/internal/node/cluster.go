@@ -151,9 +151,9 @@ func (c cluster) Count(ctx context.Context, in ...ring.Range) (int64, error) {
 	return c.n.coordinator.Count(ctx, in...)
 }
 
-// Keyspace returns how many keys are alive in the cluster, and how long.
-func (c cluster) Keyspace(ctx context.Context) (resp.Keys, error) {
-	k, err := c.n.coordinator.Keys(ctx)
+// Keyspace is Count, and how long the keys live.
+func (c cluster) Keyspace(ctx context.Context, in ...ring.Range) (resp.Keys, error) {
+	k, err := c.n.coordinator.Keys(ctx, in...)
 	return resp.Keys{Live: int64(k.Live), Expiring: int64(k.Expiring), MeanTTL: int64(k.TTL / max(k.Expiring, 1))}, err
 }
 
