@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,45 +30,45 @@ type candidate = replica.Ask
 
 // judge returns what a member's answer makes of a candidate, and why it is
 // refused.
-func judge(owner bool, want uint64, a replica.Inspected) (verdict, reason) {
+func judge(owner bool, want uint64, a replica.Inspected) (verdict, string) {
 	switch {
 	case a.Hinted:
-		return refused, hasHint
+		return refused, "keeps a hint of it"
 	case !owner && a.Digest != 0:
-		return refused, hasStray
+		return refused, "holds it, and is to give it back"
 	case owner && a.Digest != want:
-		return refused, hasOther
+		return refused, "does not hold the same"
 	case !a.Dead:
-		return refused, notDead
+		return refused, "does not take it for dead yet"
 	case a.Recent:
-		return young, noRefusal
+		return young, ""
 	}
-	return certain, noRefusal
+	return certain, ""
 }
 
 // certificate is what all members answered about some candidates.
 type certificate struct {
 	verdicts []verdict // by candidate
-	refusals []refusal // likewise: who was the first to refuse it, and why
+	why      string    // one was refused
 	refused  int
 }
 
 // certify judges the answers of all members of the ring: found has one for
 // each member and candidate.
 func certify(r *ring.Ring, cells []candidate, found map[string][]replica.Inspected) certificate {
-	c := certificate{verdicts: make([]verdict, len(cells)), refusals: make([]refusal, len(cells))}
+	c := certificate{verdicts: make([]verdict, len(cells))}
 	for i := range cells {
 		owners := r.Lookup(cells[i].Key.Slot).Owners
 		v := certain
 		for _, m := range r.Members() {
 			answers := found[m.Name]
 			if len(answers) != len(cells) {
-				v, c.refusals[i] = refused, refusal{m.Name, notKnown}
+				v, c.why = refused, m.Name+" has not answered"
 				break
 			}
 			one, why := judge(slices.Contains(owners, m.Name), cells[i].Digest, answers[i])
 			if v = min(v, one); v == refused {
-				c.refusals[i] = refusal{m.Name, why}
+				c.why = fmt.Sprintf("%s %s", m.Name, why)
 				break
 			}
 		}

@@ -6,15 +6,26 @@ import (
 	"github.com/dynaring/dynaring/storage"
 )
 
+// maxFlights bounds the commits that a lane may have under way to the disk;
+// beyond it the lane waits.
+const maxFlights = 64
+
 // lane owns every lanes-th slot. See the package's documentation.
 type lane struct {
-	r      *Replica
-	queue  queue
-	runway runway      // to the syncer
-	free   chan []work // slices on their way back from it
-	group  group       // the run goroutine's own
-	writer writer      // of the journal of leaves; likewise
-	counts laneCounts
+	r       *Replica
+	queue   queue
+	flights chan flight // to the syncer, in order
+	free    chan []work // slices on their way back from it
+	group   group       // the run goroutine's own
+	writer  writer      // of the journal of leaves; likewise
+	counts  laneCounts
+}
+
+// flight is a group on its way to the disk.
+type flight struct {
+	works  []work
+	commit storage.Commit
+	synced bool // commit is to be waited for
 }
 
 type laneCounts struct {
@@ -22,9 +33,8 @@ type laneCounts struct {
 }
 
 func newLane(r *Replica) *lane {
-	l := &lane{r: r, free: make(chan []work, easyFlights)}
+	l := &lane{r: r, flights: make(chan flight, maxFlights), free: make(chan []work, maxFlights)}
 	l.queue.init()
-	l.runway.init()
 	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64),
 		leaves: changes{leaves: r.leaves}, journal: &l.writer}
 	return l
@@ -32,7 +42,7 @@ func newLane(r *Replica) *lane {
 
 // run works until the queue is closed and drained.
 func (l *lane) run() {
-	defer close(l.runway.flights)
+	defer close(l.flights)
 	for {
 		works := l.queue.take(l.slice())
 		if len(works) == 0 {
@@ -116,7 +126,6 @@ func (l *lane) commit(works []work) {
 	deferred := false
 	for i := range works {
 		w := &works[i]
-		f.bytes += int64(w.bytes)
 		w.applied()
 		if l.deferred(w) {
 			deferred = true
@@ -125,7 +134,7 @@ func (l *lane) commit(works []work) {
 		}
 	}
 	if deferred || f.synced {
-		l.runway.launch(f)
+		l.flights <- f
 		return
 	}
 	l.recycle(works)
@@ -156,7 +165,7 @@ func (l *lane) refuse(works []work, err error) {
 // next ones. Once one has failed, nothing after it can be vouched for.
 func (l *lane) sync() {
 	var failed error
-	for f := range l.runway.flights {
+	for f := range l.flights {
 		if f.synced {
 			if err := f.commit.Wait(); err != nil && failed == nil {
 				failed = err
@@ -167,7 +176,6 @@ func (l *lane) sync() {
 				w.settled(failed)
 			}
 		}
-		l.runway.land(f)
 		l.recycle(f.works)
 	}
 }

@@ -1,3 +1,0 @@
-package rawalloc
-
-const maxArrayLen = 1<<31 - 1
