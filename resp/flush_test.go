@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,11 +18,10 @@ func TestFlushLeavesNothing(t *testing.T) {
 		n.do(ss, words(fmt.Sprintf("SET k%d v", i)))
 	}
 	n.do(ss, words("DPUT s one"), words("DPUT s two"), words("INCR n"))
-	wrote := false
+	var wrote atomic.Bool
 	for _, node := range c.nodes {
 		node.fault = func(op string, key []byte) error {
-			if op == "write" && !wrote {
-				wrote = true
+			if op == "write" && wrote.CompareAndSwap(false, true) {
 				other := c.nodes[1]
 				other.do(other.client(), words(fmt.Sprintf("DPUT %s unseen", key)))
 			}
@@ -36,7 +36,7 @@ func TestFlushLeavesNothing(t *testing.T) {
 			t.Errorf("k%d: %q", i, got)
 		}
 	}
-	if !wrote {
+	if !wrote.Load() {
 		t.Error("nothing was written meanwhile")
 	}
 	for k, cell := range c.cells {
