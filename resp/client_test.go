@@ -84,7 +84,8 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// TestClientList: what is shown is so.
+// TestClientList: what is shown is so. The writer may have taken the second
+// message together with the first, or not: both are being written, or one waits.
 func TestClientList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, n, stop := begin(t, Options{})
@@ -101,7 +102,7 @@ func TestClientList(t *testing.T) {
 		got := b.say("CLIENT LIST")[0]
 		want := `^\$\d+\r\n` +
 			`id=1 addr=127\.0\.0\.1:50000 laddr=\S+ fd=-?\d+ name=slow age=7 idle=2 flags=P db=0 sub=0 psub=2 ssub=1 multi=-1 qbuf=33 qbuf-free=4063 ` +
-			`argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=1 omem=1082 tot-mem=5178 events=rw cmd=ssubscribe user=default redir=-1 resp=3 lib-name=lib lib-ver=\n` +
+			`argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=[01] omem=1082 tot-mem=5178 events=rw cmd=ssubscribe user=default redir=-1 resp=3 lib-name=lib lib-ver=\n` +
 			`id=2 addr=127\.0\.0\.2:50000 laddr=\S+ fd=-?\d+ name= age=2 idle=0 flags=N db=0 sub=0 psub=0 ssub=0 .* events=r cmd=client\|list user=default redir=-1 resp=2\n` +
 			"\r\n$"
 		if !regexp.MustCompile(want).MatchString(got) {
