@@ -20,22 +20,11 @@ type share struct {
 	slots ring.Range
 }
 
-// Count returns how many keys of ranges of slots, or of all, are alive, each slot
-// counted once, by one present owner that can be reached: what that replica knows. It
-// fails with *NoQuorumError where fewer than R of a slot's can be, as a read
-// would, and with ErrLoading.
-func (c *Coordinator) Count(ctx context.Context, in ...ring.Range) (int64, error) {
-	n, err := c.count(ctx, replica.KindCount, in)
-	return int64(n.Live), err
-}
-
-// Keys is Count, and how long the keys live.
-func (c *Coordinator) Keys(ctx context.Context, in ...ring.Range) (replica.KeyCount, error) {
-	return c.count(ctx, replica.KindKeys, in)
-}
-
-// count asks the nodes by requests of a kind.
-func (c *Coordinator) count(ctx context.Context, kind uint8, in []ring.Range) (total replica.KeyCount, err error) {
+// Count returns how many keys of ranges of slots, or of all, are alive, and how
+// long they live, each slot counted once, by one present owner that can be
+// reached: what that replica knows. It fails with *NoQuorumError where fewer than
+// R of a slot's can be, as a read would, and with ErrLoading.
+func (c *Coordinator) Count(ctx context.Context, in ...ring.Range) (total replica.KeyCount, err error) {
 	v := c.views.View()
 	if v.Ring == nil {
 		return total, ErrLoading
@@ -45,16 +34,13 @@ func (c *Coordinator) count(ctx context.Context, kind uint8, in []ring.Range) (t
 		deadline = t
 	}
 	var failed []string // nodes that did not answer, for any slot
-	todo := slices.Clone(in)
-	if len(todo) == 0 {
-		todo = []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
-	}
+	todo := slices.Clone(orAllSlots(in))
 	for len(todo) > 0 {
 		shares, err := c.plan(&v, todo, failed, "count")
 		if err != nil {
 			return replica.KeyCount{}, err
 		}
-		n, lost := c.countShares(ctx, kind, shares, deadline)
+		n, lost := c.countShares(ctx, shares, deadline)
 		total.Add(n)
 		todo = todo[:0]
 		for _, s := range lost {
@@ -65,6 +51,14 @@ func (c *Coordinator) count(ctx context.Context, kind uint8, in []ring.Range) (t
 		}
 	}
 	return total, nil
+}
+
+// orAllSlots returns ranges of slots, or, if there are none, all slots.
+func orAllSlots(in []ring.Range) []ring.Range {
+	if len(in) == 0 {
+		return []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
+	}
+	return in
 }
 
 // plan divides ranges of slots among owners that can be reached and have not
@@ -96,7 +90,7 @@ func (c *Coordinator) plan(v *View, ranges []ring.Range, failed []string, op str
 }
 
 // countShares has all shares counted at once, and returns those that were not.
-func (c *Coordinator) countShares(ctx context.Context, kind uint8, shares []share, deadline time.Time) (total replica.KeyCount, lost []share) {
+func (c *Coordinator) countShares(ctx context.Context, shares []share, deadline time.Time) (total replica.KeyCount, lost []share) {
 	type counted struct {
 		share
 		n   replica.KeyCount
@@ -109,21 +103,17 @@ func (c *Coordinator) countShares(ctx context.Context, kind uint8, shares []shar
 			continue
 		}
 		request := replica.AppendCount(nil, s.slots.Lo, s.slots.Hi, now)
-		c.peers.Call(s.node, peer.Bulk, kind, request, deadline, func(r peer.Reply) {
+		c.peers.Call(s.node, peer.Bulk, replica.KindCount, request, deadline, func(r peer.Reply) {
 			n, err := replica.KeyCount{}, r.Err
-			switch {
-			case err != nil:
-			case kind == replica.KindKeys:
-				n, err = replica.DecodeKeyCount(r.Body)
-			default:
-				n.Live, err = replica.DecodeCounted(r.Body)
+			if err == nil {
+				n, err = replica.DecodeCounted(r.Body)
 			}
 			answers <- counted{s, n, err}
 		})
 	}
 	for _, s := range shares {
 		if s.node == "" {
-			n, err := c.replica.Keys(ctx, s.slots.Lo, s.slots.Hi, now)
+			n, err := c.replica.Count(ctx, s.slots.Lo, s.slots.Hi, now)
 			answers <- counted{s, n, err}
 		}
 	}

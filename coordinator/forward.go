@@ -45,11 +45,16 @@ func (c *Coordinator) Forward(ctx context.Context, node string, x *Exec) {
 
 // InOneFrame returns how many of the commands, from the first on, travel in one
 // frame, and so are carried out in their order where they are on one key.
-func InOneFrame(commands []Command) (n int) {
-	for size := 0; n < len(commands) && n < maxExecCommands && (n == 0 || size < softFrame); n++ {
-		size += execSize(&commands[n])
+func InOneFrame(commands []Command) int {
+	return framed(len(commands), func(i int) *Command { return &commands[i] })
+}
+
+// framed is InOneFrame of the first n commands that command returns.
+func framed(n int, command func(i int) *Command) (k int) {
+	for size := 0; k < n && k < maxExecCommands && (k == 0 || size < softFrame); k++ {
+		size += execSize(command(k))
 	}
-	return n
+	return k
 }
 
 // forwardDriver passes on one batch of commands. All but the inbox belongs to
@@ -144,10 +149,7 @@ func (d *forwardDriver) send(node string, index []int32) {
 	}
 	now := time.Now()
 	for len(index) > 0 {
-		n, size := 0, 0
-		for ; n < len(index) && n < maxExecCommands && (n == 0 || size < softFrame); n++ {
-			size += execSize(&d.x.Commands[index[n]])
-		}
+		n := framed(len(index), func(i int) *Command { return &d.x.Commands[index[i]] })
 		l := d.leg()
 		l.node, l.at, l.sent = node, at, now
 		l.idx = append(l.idx[:0], index[:n]...)

@@ -18,7 +18,7 @@ import (
 // is no answer to them. It never blocks.
 func (c *Coordinator) Refuse(req *peer.Request) bool {
 	switch req.Kind {
-	case replica.KindRead, replica.KindScan, replica.KindCount, replica.KindKeys:
+	case replica.KindRead, replica.KindScan, replica.KindCount:
 		return c.refuse(req.Kind, req.Body, req)
 	}
 	return false

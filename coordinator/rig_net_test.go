@@ -163,21 +163,18 @@ func (n *node) serve(kind uint8, body []byte, reply answer) {
 			return
 		}
 		reply.Reply(replica.AppendPage(nil, page))
-	case replica.KindCount, replica.KindKeys:
+	case replica.KindCount:
 		first, last, now, err := replica.DecodeCount(body)
 		if err != nil {
 			bad(err)
 			return
 		}
-		c, err := n.replica.Keys(context.Background(), first, last, now)
-		switch {
-		case err != nil:
+		c, err := n.replica.Count(context.Background(), first, last, now)
+		if err != nil {
 			bad(err)
-		case kind == replica.KindKeys:
-			reply.Reply(replica.AppendKeyCount(nil, c))
-		default:
-			reply.Reply(replica.AppendCounted(nil, c.Live))
+			return
 		}
+		reply.Reply(replica.AppendCounted(nil, c))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dynaring/dynaring/replica"
 	"github.com/dynaring/dynaring/replica/peer"
 	"github.com/dynaring/dynaring/ring"
@@ -35,10 +37,7 @@ func (c *Coordinator) Sweep(ctx context.Context, in []ring.Range, handle func([]
 	if v.Ring == nil {
 		return ErrLoading
 	}
-	s := sweeper{c: c, ctx: ctx, in: in, handle: handle, turn: make(chan struct{}, 1)}
-	if len(in) == 0 {
-		s.in = []ring.Range{{Lo: 0, Hi: ring.Slots - 1}}
-	}
+	s := sweeper{c: c, ctx: ctx, in: orAllSlots(in), handle: handle, turn: make(chan struct{}, 1)}
 	s.deadBy = c.opts.Now().Add(-replica.ClockMargin).UnixMilli()
 	if _, err := c.plan(&v, s.in, nil, "scan"); err != nil {
 		return err
@@ -46,11 +45,11 @@ func (c *Coordinator) Sweep(ctx context.Context, in []ring.Range, handle func([]
 	if err := s.kept(&v); err != nil {
 		return err
 	}
-	var jobs []func() error
+	var g errgroup.Group
 	for _, part := range halves(s.in) {
-		jobs = append(jobs, func() error { return s.ownedIn(part) })
+		g.Go(func() error { return s.ownedIn(part) })
 	}
-	return together(jobs)
+	return g.Wait()
 }
 
 // halves divides ranges in two: while a page of one is handled, one of the other
@@ -75,21 +74,6 @@ func halves(in []ring.Range) (parts [2][]ring.Range) {
 		slots -= min(slots, r.Len())
 	}
 	return parts
-}
-
-// together runs jobs side by side, and returns the first error once all have
-// ended.
-func together(jobs []func() error) (first error) {
-	ended := make(chan error, len(jobs))
-	for _, job := range jobs {
-		go func() { ended <- job() }()
-	}
-	for range jobs {
-		if err := <-ended; first == nil {
-			first = err
-		}
-	}
-	return first
 }
 
 // sweeper is one Sweep.
@@ -169,12 +153,12 @@ var errUnheard = errors.New("what a node keeps for others cannot be read")
 // kept has the cells handled that members keep for others. Members that cannot
 // be asked do not count: no quorum does with what they keep.
 func (s *sweeper) kept(v *View) error {
-	var jobs []func() error
+	var g errgroup.Group
 	for _, m := range v.Ring.Members() {
 		if m.Name != s.c.opts.Self && !s.c.peers.Up(m.Name) {
 			continue
 		}
-		jobs = append(jobs, func() error {
+		g.Go(func() error {
 			err := s.keptBy(v, m.Name)
 			if errors.Is(err, errUnheard) {
 				s.c.log.Warn("clearing goes on without what a node keeps for others", "node", m.Name, "err", err)
@@ -183,7 +167,7 @@ func (s *sweeper) kept(v *View) error {
 			return err
 		})
 	}
-	return together(jobs)
+	return g.Wait()
 }
 
 func (s *sweeper) keptBy(v *View, node string) error {
@@ -212,7 +196,7 @@ func (s *sweeper) keptPage(node string, scan replica.ScanRequest, at Position) (
 	}
 	page := sweepPage{next: Position{After: got.Next}, done: len(got.Next) == 0}
 	for _, kc := range got.Cells {
-		in := slices.ContainsFunc(s.in, func(r ring.Range) bool { return r.Lo <= kc.Key.Slot && kc.Key.Slot <= r.Hi })
+		in := slices.ContainsFunc(s.in, func(r ring.Range) bool { return r.Contains(kc.Key.Slot) })
 		if in && s.alive(kc.Cell) {
 			page.cells = append(page.cells, kc)
 		}

@@ -92,13 +92,6 @@ func scanned(row, value []byte, stripped bool) (KeyedCell, error) {
 	return kc, nil
 }
 
-// Count returns how many keys of slots first to last, both included, are alive
-// at the Unix time now, in ms, on this replica. It reads every cell of them.
-func (r *Replica) Count(ctx context.Context, first, last uint16, now int64) (uint64, error) {
-	n, err := r.Keys(ctx, first, last, now)
-	return n.Live, err
-}
-
 // KeyCount is how many keys are alive.
 type KeyCount struct {
 	Live, Expiring uint64
@@ -110,8 +103,10 @@ func (n *KeyCount) Add(o KeyCount) {
 	n.Live, n.Expiring, n.TTL = n.Live+o.Live, n.Expiring+o.Expiring, n.TTL+o.TTL
 }
 
-// Keys is Count, and how long the keys live.
-func (r *Replica) Keys(ctx context.Context, first, last uint16, now int64) (n KeyCount, err error) {
+// Count returns how many keys of slots first to last, both included, are alive
+// at the Unix time now, in ms, on this replica, and how long they live. It reads
+// every cell of them.
+func (r *Replica) Count(ctx context.Context, first, last uint16, now int64) (n KeyCount, err error) {
 	from, to := rowRange(first, last)
 	var counted []byte // the last key that was counted, as a row without a field
 	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {

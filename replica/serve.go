@@ -38,8 +38,8 @@ func (r *Replica) serve(kind uint8, body []byte, sent version.Timestamp, a answe
 		r.serveRead(body, a)
 	case KindScan:
 		r.serveScan(body, a)
-	case KindCount, KindKeys:
-		r.serveCount(kind, body, a)
+	case KindCount:
+		r.serveCount(body, a)
 	case KindHashes:
 		r.serveHashes(body, a)
 	case KindList:
@@ -236,22 +236,19 @@ func (r *Replica) serveScan(body []byte, a answerer) {
 	}
 }
 
-func (r *Replica) serveCount(kind uint8, body []byte, a answerer) {
+func (r *Replica) serveCount(body []byte, a answerer) {
 	first, last, now, err := DecodeCount(body)
 	if err != nil {
 		r.fail(a, err)
 		return
 	}
 	r.serveBulk(a, func(ctx context.Context) {
-		n, err := r.Keys(ctx, first, last, now)
-		switch {
-		case err != nil:
+		n, err := r.Count(ctx, first, last, now)
+		if err != nil {
 			r.fail(a, err)
-		case kind == KindKeys:
-			a.Reply(AppendKeyCount(nil, n))
-		default:
-			a.Reply(AppendCounted(nil, n.Live))
+			return
 		}
+		a.Reply(AppendCounted(nil, n))
 	})
 }
 

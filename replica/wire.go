@@ -9,13 +9,13 @@ import (
 )
 
 // Kinds of requests between nodes. The replica answers Apply, Read, Scan, Count
-// those from Hint to Probe and Keys; the others belong to the packages above and have their numbers here
+// and those from Hint to Probe; the others belong to the packages above and have their numbers here
 // so that no two packages choose the same.
 const (
 	KindApply   uint8 = 1 + iota // merge cells
 	KindRead                     // compare and fetch cells
 	KindScan                     // a page of a slot range
-	KindCount                    // live keys of a slot range
+	KindCount                    // live keys of a slot range, and how long they live
 	KindExec                     // a client's command, passed on to an owner
 	KindHistory                  // membership
 	KindStatus                   // what a node knows of itself
@@ -26,7 +26,6 @@ const (
 	KindCollect                  // drop dead cells that every owner holds
 	KindProbe                    // whether the disk answers
 	KindCompare                  // compare everything with the other owners now
-	KindKeys                     // live keys of a slot range, and how long they live
 	KindTell                     // what a client published, or a question about who subscribed
 )
 

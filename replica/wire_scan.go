@@ -11,7 +11,7 @@ import (
 //	scan request   flags 1 (1: without values, 2: hints, 4: strays), first slot 2, last slot 2, limit, row after
 //	scan answer    n, n × (key, cell), row next
 //	count request  first slot 2, last slot 2, now
-//	count answer   n
+//	count answer   live keys, those that expire, their times to live in ms together
 
 // ScanRequest names a page: the cells of slots First to Last, both included,
 // in the order of their rows.
@@ -143,30 +143,16 @@ func DecodeCount(body []byte) (first, last uint16, now int64, err error) {
 }
 
 // AppendCounted appends the answer to a KindCount request to dst.
-func AppendCounted(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
-
-// DecodeCounted reads the answer to a KindCount request.
-func DecodeCounted(body []byte) (uint64, error) {
-	r := reader{buf: body}
-	n := r.uint()
-	if err := r.end(); err != nil {
-		return 0, fmt.Errorf("count of a slot range: %w", err)
-	}
-	return n, nil
-}
-
-// AppendKeyCount appends the answer to a KindKeys request, which is made as
-// KindCount's, to dst.
-func AppendKeyCount(dst []byte, n KeyCount) []byte {
+func AppendCounted(dst []byte, n KeyCount) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(dst, n.Live), n.Expiring), n.TTL)
 }
 
-// DecodeKeyCount reads the answer to a KindKeys request.
-func DecodeKeyCount(body []byte) (n KeyCount, err error) {
+// DecodeCounted reads the answer to a KindCount request.
+func DecodeCounted(body []byte) (n KeyCount, err error) {
 	r := reader{buf: body}
 	n.Live, n.Expiring, n.TTL = r.uint(), r.uint(), r.uint()
 	if err := r.end(); err != nil {
-		return KeyCount{}, fmt.Errorf("keys of a slot range: %w", err)
+		return KeyCount{}, fmt.Errorf("count of a slot range: %w", err)
 	}
 	return n, nil
 }

@@ -50,10 +50,9 @@ type Cluster interface {
 	Owns(slot uint16) bool
 	Slots() *SlotTable
 
-	// Count returns how many keys are alive in ranges of slots, or all, and
-	// Keyspace how long they live, too.
-	Count(ctx context.Context, in ...ring.Range) (int64, error)
-	Keyspace(ctx context.Context, in ...ring.Range) (Keys, error)
+	// Count returns how many keys are alive in ranges of slots, or all, and how
+	// long they live.
+	Count(ctx context.Context, in ...ring.Range) (Keys, error)
 	// Expired returns how many keys this node has cleared away because they had
 	// expired, since its start.
 	Expired() int64

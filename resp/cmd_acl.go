@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // There is one user, who may do everything.
@@ -93,7 +94,7 @@ func aclCat(b *batch, args [][]byte) {
 		return
 	}
 	for _, c := range categories {
-		if is(args[2], upper([]byte(c))) {
+		if strings.EqualFold(string(args[2]), c) {
 			b.names(func(r *row) bool { return contains(r.cats, "@"+c) })
 			return
 		}

@@ -149,7 +149,7 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 	case r == nil:
 		b.error("ERR Invalid command specified")
 		return
-	case r.first == 0 || contains(r.access, "not_key"): // but a shard channel
+	case r.at == nil:
 		b.error("ERR The command has no key arguments")
 		return
 	case !r.takes(len(args)):
@@ -157,9 +157,11 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 		return
 	}
 	n := 0
-	r.keys(len(args), func(int, string) { n++ })
+	for range r.keys(len(args)) {
+		n++
+	}
 	b.array(n)
-	r.keys(len(args), func(at int, access string) {
+	for at, access := range r.keys(len(args)) {
 		if flags {
 			b.array(2)
 		}
@@ -167,7 +169,7 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 		if flags {
 			b.words(accessOf(access, args))
 		}
-	})
+	}
 }
 
 // accessOf returns what a command does to its keys, which for SET depends on

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func configGet(b *batch, args [][]byte) {
 			}
 			continue
 		}
-		for _, name := range sortedNames(c.byName) {
+		for _, name := range slices.Sorted(maps.Keys(c.byName)) {
 			if glob(pattern, []byte(name)) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
@@ -75,15 +76,6 @@ func configGet(b *batch, args [][]byte) {
 	for _, name := range names {
 		b.field(name, c.get(c.byName[strings.ToLower(name)]))
 	}
-}
-
-func sortedNames[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // configSet sets all that it is given or nothing.

@@ -66,22 +66,15 @@ func debugLog(b *batch, args [][]byte) {
 
 // debugObject tells how Redis would keep a value.
 func debugObject(b *batch, args [][]byte) {
-	found, err := b.ask([][]byte{[]byte(fetchName), args[0]})
-	switch {
-	case err != nil:
-		b.fail(err)
-	case found[0].kind == '_':
-		b.error("ERR no such key")
-	default:
-		value, encoding := found[0].list[0].str, "raw"
-		const embedded = 44 // bytes up to which Redis keeps a string beside its header
-		if _, err := parseInt(value); err == nil {
-			encoding = "int"
-		} else if len(value) <= embedded {
-			encoding = "embstr"
-		}
-		b.simple(fmt.Sprintf("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:0", encoding, len(value)+1))
+	v, err := b.fetchValue(args[0])
+	if err == nil && v == nil {
+		err = errNoKey
 	}
+	if err != nil {
+		b.fail(err)
+		return
+	}
+	b.simple(fmt.Sprintf("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:0", encodingOf(v.value), len(v.value)+1))
 }
 
 // debugProtocol answers one reply of each kind, for tests of parsers.

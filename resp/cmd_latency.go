@@ -70,7 +70,7 @@ func latencyGraph(b *batch, args [][]byte) {
 
 // latencyDoctor tells what was slow, and where to look on.
 func latencyDoctor(b *batch, _ [][]byte) {
-	if b.s.config.now.Load().spike == 0 {
+	if b.s.settings().spike == 0 {
 		b.text("The latency monitor is off, so there is nothing to tell. CONFIG SET latency-monitor-threshold <milliseconds> turns it on.\n")
 		return
 	}

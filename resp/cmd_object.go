@@ -14,21 +14,23 @@ const (
 	objectPartly = "values are not kept as Redis keeps them: the answer is how Redis would keep one that was just set"
 )
 
-// objectEncoding answers how Redis would keep a value.
-func objectEncoding(b *batch, u *unit) {
-	s, ok := b.found(u)
-	if !ok {
-		b.null()
-		return
-	}
-	_, number := version.ParseInteger(s.Value)
+// encodingOf returns how Redis would keep a value.
+func encodingOf(value []byte) string {
+	_, number := version.ParseInteger(value)
 	switch {
 	case number:
-		b.str("int")
-	case len(s.Value) <= embedded:
-		b.str("embstr")
-	default:
-		b.str("raw")
+		return "int"
+	case len(value) <= embedded:
+		return "embstr"
+	}
+	return "raw"
+}
+
+func objectEncoding(b *batch, u *unit) {
+	if s, ok := b.found(u); ok {
+		b.str(encodingOf(s.Value))
+	} else {
+		b.null()
 	}
 }
 

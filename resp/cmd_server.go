@@ -6,17 +6,12 @@ import (
 )
 
 func dbSize(b *batch, _ [][]byte) {
-	mine := b.mine()
-	if mine != nil && len(mine) == 0 {
-		b.int(0)
-		return
-	}
-	n, err := b.s.opts.Cluster.Count(b.ctx, mine...)
+	k, err := b.countKeys(b.ctx)
 	if err != nil {
 		b.fail(err)
 		return
 	}
-	b.int(n)
+	b.int(k.Live)
 }
 
 // role answers what a server without replicas does: every node takes writes.

@@ -182,15 +182,15 @@ func parseSlot(arg []byte) (uint16, error) {
 
 func clusterCountKeysInSlot(b *batch, args [][]byte) {
 	slot, err := parseSlot(args[2])
-	var n int64
+	var k Keys
 	if err == nil {
-		n, err = b.s.opts.Cluster.Count(b.ctx, ring.Range{Lo: slot, Hi: slot})
+		k, err = b.s.opts.Cluster.Count(b.ctx, ring.Range{Lo: slot, Hi: slot})
 	}
 	if err != nil {
 		b.fail(err)
 		return
 	}
-	b.int(n)
+	b.int(k.Live)
 }
 
 func clusterGetKeysInSlot(b *batch, args [][]byte) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -144,11 +145,11 @@ it, up to the 512 MiB of Redis, is an error that says so.
 	}
 	fmt.Fprintf(&page, "Of %d commands and subcommands: %d yes, %d partly, %d not yet.\n", len(commands), counts["yes"], counts["partly"], counts["not yet"])
 	writeDifferences(&page, scripts)
-	for _, g := range sortedKeys(lines) {
+	for _, g := range slices.Sorted(maps.Keys(lines)) {
 		fmt.Fprintf(&page, "\n## %s\n\n| command | | |\n|---|---|---|\n%s", g, strings.Join(lines[g], ""))
 	}
 	page.WriteString("\n## dynaring's own\n\n| command | |\n|---|---|\n")
-	for _, name := range sortedKeys(table.byName) {
+	for _, name := range slices.Sorted(maps.Keys(table.byName)) {
 		if r := table.byName[name]; r.since == sinceOurs {
 			fmt.Fprintf(&page, "| %s | %s |\n", strings.ToUpper(strings.ReplaceAll(name, "|", " ")), r.summary)
 		}
@@ -172,7 +173,7 @@ func writeDifferences(page *bytes.Buffer, scripts []fidelity.Script) {
 		return
 	}
 	page.WriteString("| why | where |\n|---|---|\n")
-	for _, reason := range sortedKeys(commands) {
+	for _, reason := range slices.Sorted(maps.Keys(commands)) {
 		where := slices.Compact(commands[reason])
 		const most = 8
 		if len(where) > most {
@@ -180,13 +181,4 @@ func writeDifferences(page *bytes.Buffer, scripts []fidelity.Script) {
 		}
 		fmt.Fprintf(page, "| %s | %s |\n", reason, strings.ReplaceAll(strings.Join(where, ", "), "|", `\|`))
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

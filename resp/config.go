@@ -163,6 +163,9 @@ func (c *config) get(p *parameter) string {
 	return c.mu.values[p]
 }
 
+// named is get by a name, which has to be one.
+func (c *config) named(name string) string { return c.get(c.byName[name]) }
+
 // set sets all the parameters or none, and returns what was in force before and
 // is now.
 func (c *config) set(list []Parameter) (before, now *settings, err error) {

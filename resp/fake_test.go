@@ -274,11 +274,7 @@ func (n *fakeNode) live() []string {
 	return keys
 }
 
-func (n *fakeNode) Count(_ context.Context, in ...ring.Range) (int64, error) {
-	return int64(len(n.liveIn(in))), nil
-}
-
-func (n *fakeNode) Keyspace(_ context.Context, in ...ring.Range) (k Keys, err error) {
+func (n *fakeNode) Count(_ context.Context, in ...ring.Range) (k Keys, err error) {
 	for _, key := range n.liveIn(in) {
 		cell, _ := n.Local(replica.Key{Key: []byte(key)})
 		k.Live++
@@ -299,7 +295,7 @@ func (n *fakeNode) Expired() int64 { return 0 }
 func (n *fakeNode) liveIn(in []ring.Range) []string {
 	return slices.DeleteFunc(n.live(), func(k string) bool {
 		slot := ring.Slot([]byte(k))
-		return len(in) > 0 && !slices.ContainsFunc(in, func(r ring.Range) bool { return r.Lo <= slot && slot <= r.Hi })
+		return len(in) > 0 && !slices.ContainsFunc(in, func(r ring.Range) bool { return r.Contains(slot) })
 	})
 }
 

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,13 +23,14 @@ var infoSections = []infoSection{
 	{name: "Errorstats", fields: (*batch).infoErrorStats},
 	{name: "Latencystats", fields: (*batch).infoLatencyStats, rare: true},
 	{name: "Cluster", fields: (*batch).infoCluster},
-	{name: "Keyspace", fields: (*batch).infoKeyspace},
+	{name: "Keyspace", fields: (*batch).infoKeyspace, named: (*batch).infoKeyspaceNow},
 }
 
 type infoSection struct {
 	name   string
 	fields func(b *batch) []Field
-	rare   bool // not by default
+	named  func(b *batch) []Field // instead, where it is asked for by name
+	rare   bool                   // not by default
 }
 
 // infoWish is what an INFO asks for.
@@ -76,13 +78,14 @@ func info(b *batch, args [][]byte) {
 			}
 			return false
 		})
-		switch {
-		case !wish.wants(s):
-		case s.name == "Keyspace":
-			parts = append(parts, infoPart(s.name, b.keyspaceFields(wish.named(s.name))))
-		default:
-			parts = append(parts, infoPart(s.name, append(s.fields(b), added...)))
+		if !wish.wants(s) {
+			continue
 		}
+		fields := s.fields
+		if s.named != nil && wish.named(s.name) {
+			fields = s.named
+		}
+		parts = append(parts, infoPart(s.name, append(fields(b), added...)))
 	}
 	for _, m := range more {
 		if wish.wants(&infoSection{name: m.Name}) {
@@ -116,7 +119,7 @@ func zeros(names ...string) []Field {
 // infoCommandStats has a line for each command that was sent, subcommands by
 // their own names.
 func (b *batch) infoCommandStats() (out []Field) {
-	for _, name := range sortedNames(b.s.table.byName) {
+	for _, name := range slices.Sorted(maps.Keys(b.s.table.byName)) {
 		m := &b.s.table.byName[name].meter
 		calls, micros := m.calls.Load(), time.Duration(m.nanos.Load()).Microseconds()
 		rejected, failed := m.rejected.Load(), m.failed.Load()
@@ -145,7 +148,7 @@ func (b *batch) infoLatencyStats() (out []Field) {
 	if !set.histograms {
 		return nil
 	}
-	for _, name := range sortedNames(b.s.table.byName) {
+	for _, name := range slices.Sorted(maps.Keys(b.s.table.byName)) {
 		if h := b.s.table.byName[name].meter.latency.Load(); h != nil && h.total() > 0 {
 			out = append(out, Field{"latency_percentiles_usec_" + name, percentilesOf(h, set.percentiles)})
 		}

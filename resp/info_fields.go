@@ -20,7 +20,7 @@ func (b *batch) infoServer() []Field {
 	_, port, _ := net.SplitHostPort(b.ss.local)
 	now, p := b.s.opts.Now(), &b.s.opts.Process
 	up := int64(now.Sub(b.s.started) / time.Second)
-	hz := b.s.config.get(b.s.config.byName["hz"])
+	hz := b.s.config.named("hz")
 	const lruClockBits = 24
 	return []Field{
 		line("redis_version", RedisVersion),
@@ -67,8 +67,8 @@ func (b *batch) infoMemory() []Field {
 	}
 	percent := func(name string, n, of uint64) Field { return Field{name, fmt.Sprintf("%.2f%%", 100*ratio(n, of))} }
 	dataset := m.used - min(m.used, m.start)
-	policy := b.s.config.get(b.s.config.byName["maxmemory-policy"])
-	limit, _ := strconv.ParseUint(b.s.config.get(b.s.config.byName["maxmemory"]), 10, 64)
+	policy := b.s.config.named("maxmemory-policy")
+	limit, _ := strconv.ParseUint(b.s.config.named("maxmemory"), 10, 64)
 	return fieldsOf(size("used_memory", m.used), size("used_memory_rss", m.resident), size("used_memory_peak", m.peak),
 		[]Field{
 			percent("used_memory_peak_perc", m.used, m.peak),
@@ -207,7 +207,7 @@ func (b *batch) infoReplication() []Field {
 		line("master_repl_offset", 0),
 		line("second_repl_offset", -1),
 		line("repl_backlog_active", 0),
-		line("repl_backlog_size", b.s.config.get(b.s.config.byName["repl-backlog-size"])),
+		line("repl_backlog_size", b.s.config.named("repl-backlog-size")),
 		line("repl_backlog_first_byte_offset", 0),
 		line("repl_backlog_histlen", 0),
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/dynaring/dynaring/coordinator"
 	"github.com/dynaring/dynaring/replica"
@@ -89,11 +90,13 @@ func parseAnswer(b []byte) (a answer, n int, err error) {
 	case size < 0:
 		a.kind = '_'
 	case a.kind == '$' || a.kind == '=':
-		if len(b)-n < size+2 {
+		if len(b)-n < size+2 || string(b[n+size:n+size+2]) != "\r\n" {
 			return a, 0, fmt.Errorf("resp: inner reply of %d bytes is cut short", size)
 		}
 		a.str = bytes.Clone(b[n : n+size])
 		n += size + 2
+	case !strings.ContainsRune("*~>%", rune(a.kind)):
+		return a, 0, fmt.Errorf("resp: unknown type of inner reply %.40q", b)
 	default:
 		if a.kind == '%' {
 			size *= 2

@@ -115,7 +115,7 @@ func TestInternalCommands(t *testing.T) {
 }
 
 func TestParseAnswer(t *testing.T) {
-	for _, bad := range []string{"", "$5\r\nabc\r\n", ":x\r\n", "*2\r\n:1\r\n", "+OK", "$3\r\nab"} {
+	for _, bad := range []string{"", "$5\r\nabc\r\n", ":x\r\n", "*2\r\n:1\r\n", "+OK", "$3\r\nab", "$2\r\nabcd", "?1\r\n:1\r\n"} {
 		if a, _, err := parseAnswer([]byte(bad)); err == nil {
 			t.Errorf("%q: %+v", bad, a)
 		}

@@ -44,12 +44,11 @@ func (c *keyspaceCount) end(k Keys, err error, now time.Time, took time.Duration
 	return c.mu.keys
 }
 
-// keyspaceFields counts the keys: anew if they were asked for by name, else no
-// more often than is cheap.
-func (b *batch) keyspaceFields(asked bool) []Field {
-	if !asked {
-		return keyspaceLine(b.lastCount())
-	}
+// infoKeyspace counts the keys, no more often than is cheap.
+func (b *batch) infoKeyspace() []Field { return keyspaceLine(b.lastCount()) }
+
+// infoKeyspaceNow counts them anew.
+func (b *batch) infoKeyspaceNow() []Field {
 	k, err := b.countKeys(b.ctx)
 	if err != nil {
 		return nil
@@ -63,7 +62,7 @@ func (b *batch) countKeys(ctx context.Context) (Keys, error) {
 	if mine != nil && len(mine) == 0 {
 		return Keys{}, nil
 	}
-	return b.s.opts.Cluster.Keyspace(ctx, mine...)
+	return b.s.opts.Cluster.Count(ctx, mine...)
 }
 
 func (b *batch) lastCount() Keys {
@@ -78,8 +77,6 @@ func (b *batch) lastCount() Keys {
 	k, err := b.countKeys(ctx)
 	return c.end(k, err, b.s.opts.Now(), time.Since(began))
 }
-
-func (b *batch) infoKeyspace() []Field { return b.keyspaceFields(false) }
 
 func keyspaceLine(k Keys) []Field {
 	if k.Live == 0 {

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/dynaring/dynaring/coordinator"
@@ -47,7 +48,7 @@ type row struct {
 	internal bool   // asked by composite commands only: clients do not see it
 	partly   string // what of Redis's is missing or differs, and why, for people
 
-	at                              []spec // of its keys
+	at                              []spec // of its keys: shard channels are none
 	noAuth, writes, subscriber, sub bool   // derived from flags and name
 	meter                           meter  // what clients did with it
 }
@@ -245,16 +246,20 @@ func (r *row) takes(n int) bool {
 	return n == r.arity || r.arity < 0 && n >= -r.arity
 }
 
-// keys calls fn with the position of each key among n arguments, and what is
-// done to it.
-func (r *row) keys(n int, fn func(at int, access string)) {
-	for _, k := range r.keySpecs() {
-		last := k.last
-		if last < 0 {
-			last += n
-		}
-		for i := k.first; i <= last; i += k.step {
-			fn(i, k.access)
+// keys is the position of each key among n arguments, and what is done to it.
+func (r *row) keys(n int) iter.Seq2[int, string] {
+	return func(yield func(at int, access string) bool) {
+		for i := range r.at {
+			k := &r.at[i]
+			last := k.last
+			if last < 0 {
+				last += n
+			}
+			for at := k.first; at <= last; at += k.step {
+				if !yield(at, k.access) {
+					return
+				}
+			}
 		}
 	}
 }

@@ -175,19 +175,12 @@ const errCrossSlot = fault("CROSSSLOT Keys in request don't hash to the same slo
 func (b *batch) redirect(r *row, args [][]byte) error {
 	var slot uint16
 	some := false
-	for i := range r.at {
-		k := &r.at[i]
-		last := k.last
-		if last < 0 {
-			last += len(args)
-		}
-		for at := k.first; at <= last; at += k.step {
-			switch s := ring.Slot(args[at]); {
-			case !some:
-				slot, some = s, true
-			case s != slot:
-				return errCrossSlot
-			}
+	for at := range r.keys(len(args)) {
+		switch s := ring.Slot(args[at]); {
+		case !some:
+			slot, some = s, true
+		case s != slot:
+			return errCrossSlot
 		}
 	}
 	if !some || b.s.opts.Cluster.Owns(slot) {

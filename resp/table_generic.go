@@ -2,6 +2,11 @@ package resp
 
 import "github.com/dynaring/dynaring/coordinator"
 
+// expireCondition documents the condition of EXPIRE and its kin.
+func expireCondition() argument {
+	return oneOf("condition", word("nx", "NX"), word("xx", "XX"), word("gt", "GT"), word("lt", "LT")).from("7.0.0").opt()
+}
+
 // genericCommands are on keys of any type.
 func genericCommands() []*row {
 	return []*row{
@@ -54,7 +59,7 @@ func genericCommands() []*row {
 			args: []argument{
 				key("key"),
 				integer("seconds"),
-				oneOf("condition", word("nx", "NX"), word("xx", "XX"), word("gt", "GT"), word("lt", "LT")).from("7.0.0").opt(),
+				expireCondition(),
 			},
 			class: coordinator.RMW, plan: planExpire, write: writeExpire, finish: finishBool,
 		},
@@ -69,7 +74,7 @@ func genericCommands() []*row {
 			args: []argument{
 				key("key"),
 				integer("milliseconds"),
-				oneOf("condition", word("nx", "NX"), word("xx", "XX"), word("gt", "GT"), word("lt", "LT")).from("7.0.0").opt(),
+				expireCondition(),
 			},
 			class: coordinator.RMW, plan: planExpire, write: writeExpire, finish: finishBool,
 		},

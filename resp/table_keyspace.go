@@ -22,7 +22,7 @@ func keyspaceCommands() []*row {
 			history: []change{
 				{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."},
 			},
-			args:  []argument{key("key"), unixTime("unix-time-seconds"), oneOf("condition", word("nx", "NX"), word("xx", "XX"), word("gt", "GT"), word("lt", "LT")).from("7.0.0").opt()},
+			args:  []argument{key("key"), unixTime("unix-time-seconds"), expireCondition()},
 			class: coordinator.RMW, plan: planExpire, write: writeExpire, finish: finishBool,
 		},
 		{
@@ -33,7 +33,7 @@ func keyspaceCommands() []*row {
 			history: []change{
 				{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."},
 			},
-			args:  []argument{key("key"), unixTime("unix-time-milliseconds"), oneOf("condition", word("nx", "NX"), word("xx", "XX"), word("gt", "GT"), word("lt", "LT")).from("7.0.0").opt()},
+			args:  []argument{key("key"), unixTime("unix-time-milliseconds"), expireCondition()},
 			class: coordinator.RMW, plan: planExpire, write: writeExpire, finish: finishBool,
 		},
 		{

@@ -19,7 +19,7 @@ func (b *batch) measure(took time.Duration) {
 	if b.ss.forwarded {
 		return // its own node counts it
 	}
-	set := b.s.config.now.Load()
+	set := b.s.settings()
 	var run struct{ calls, failed int64 } // of neighbours with one row
 	share := took / time.Duration(len(b.steps))
 	for i := range b.steps {

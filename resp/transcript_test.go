@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -197,38 +196,6 @@ func splitReplies(b []byte) (replies [][]byte) {
 
 // replyLen returns the length of the first reply in b.
 func replyLen(b []byte) (int, error) {
-	line, _, ok := strings.Cut(string(b), "\r\n")
-	if !ok {
-		return 0, errors.New("reply without an end")
-	}
-	n := len(line) + 2
-	var count int
-	switch line[0] {
-	case '+', '-', ':', '_':
-		return n, nil
-	}
-	if _, err := fmt.Sscanf(line[1:], "%d", &count); err != nil {
-		return 0, fmt.Errorf("header %q: %w", line, err)
-	}
-	switch {
-	case count < 0:
-		return n, nil
-	case line[0] == '$' || line[0] == '=':
-		if n+count+2 > len(b) || string(b[n+count:n+count+2]) != "\r\n" {
-			return 0, errors.New("bulk without an end")
-		}
-		return n + count + 2, nil
-	case line[0] == '%':
-		count *= 2
-	case line[0] != '*' && line[0] != '~':
-		return 0, fmt.Errorf("unknown type of reply %q", line)
-	}
-	for range count {
-		m, err := replyLen(b[n:])
-		if err != nil {
-			return 0, err
-		}
-		n += m
-	}
-	return n, nil
+	_, n, err := parseAnswer(b)
+	return n, err
 }

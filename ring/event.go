@@ -86,6 +86,9 @@ type Range struct{ Lo, Hi uint16 }
 // Len returns the number of slots.
 func (r Range) Len() int { return int(r.Hi) - int(r.Lo) + 1 }
 
+// Contains reports whether a slot is one of them.
+func (r Range) Contains(slot uint16) bool { return r.Lo <= slot && slot <= r.Hi }
+
 // String prints "lo-hi", or "lo" for a single slot.
 func (r Range) String() string {
 	if r.Lo == r.Hi {

@@ -146,14 +146,10 @@ func eventDetail(e *ring.Event) string {
 	return ""
 }
 
-// Count returns how many keys are alive in ranges of slots, or all.
-func (c cluster) Count(ctx context.Context, in ...ring.Range) (int64, error) {
-	return c.n.coordinator.Count(ctx, in...)
-}
-
-// Keyspace is Count, and how long the keys live.
-func (c cluster) Keyspace(ctx context.Context, in ...ring.Range) (resp.Keys, error) {
-	k, err := c.n.coordinator.Keys(ctx, in...)
+// Count returns how many keys are alive in ranges of slots, or all, and how long
+// they live.
+func (c cluster) Count(ctx context.Context, in ...ring.Range) (resp.Keys, error) {
+	k, err := c.n.coordinator.Count(ctx, in...)
 	return resp.Keys{Live: int64(k.Live), Expiring: int64(k.Expiring), MeanTTL: int64(k.TTL / max(k.Expiring, 1))}, err
 }
 
