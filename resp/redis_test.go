@@ -5,12 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,67 +124,12 @@ func startRedisFor(t *testing.T, needs fidelity.Needs) string {
 	if err != nil {
 		t.Skip("SKIPPED: redis-server is not installed, nothing to compare with")
 	}
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "redis.sock")
-	port := "0"
-	if needs.Cluster {
-		port = freePort(t)
-	}
-	cmd := exec.Command(path, "--port", port, "--unixsocket", socket, "--save", "", "--appendonly", "no",
-		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", needs.Password)
-	if needs.Cluster {
-		cmd.Args = append(cmd.Args, "--cluster-enabled", "yes")
-	}
-	if err := cmd.Start(); err != nil {
+	socket, stop, err := fidelity.Start(path, t.TempDir(), needs)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for range 100 {
-		if c, err := net.Dial("unix", socket); err == nil {
-			c.Close()
-			if needs.Cluster {
-				assignSlots(t, socket)
-			}
-			return socket
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatal("redis-server did not start")
-	return ""
-}
-
-// assignSlots gives a redis-server all slots, and waits until it serves them.
-func assignSlots(t *testing.T, socket string) {
-	talk(t, socket, []byte("CLUSTER ADDSLOTSRANGE 0 16383\r\n"))
-	for range 100 {
-		if bytes.Contains(talk(t, socket, []byte("CLUSTER INFO\r\n")), []byte("cluster_state:ok")) {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("redis-server does not serve its slots")
-}
-
-// freePort returns a port that is free, and whose cluster bus port is, too.
-func freePort(t *testing.T) string {
-	for range 100 {
-		port := 20000 + rand.IntN(20000)
-		a, errA := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		b, errB := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+10000))
-		for _, l := range []net.Listener{a, b} {
-			if l != nil {
-				l.Close()
-			}
-		}
-		if errA == nil && errB == nil {
-			return strconv.Itoa(port)
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
+	t.Cleanup(stop)
+	return socket
 }
 
 // startOurs serves a node of its own on a socket.
@@ -250,7 +193,7 @@ func compare(t *testing.T, real, ours string, in []byte) {
 	t.Helper()
 	want, got := mask(talk(t, real, in)), mask(talk(t, ours, in))
 	if !bytes.Equal(want, got) {
-		t.Errorf("%s\nredis: %s\nours:  %s", clip(in), clip(want), clip(got))
+		t.Errorf("%s\nredis: %s\nours:  %s", fidelity.Clip(in), fidelity.Clip(want), fidelity.Clip(got))
 	}
 }
 
@@ -258,11 +201,3 @@ func compare(t *testing.T, real, ours string, in []byte) {
 var clientIDs = regexp.MustCompile(`\$2\r\nid\r\n:\d+\r\n`)
 
 func mask(out []byte) []byte { return clientIDs.ReplaceAll(out, []byte("$$2\r\nid\r\n:1\r\n")) }
-
-func clip(b []byte) string {
-	const most = 1500
-	if len(b) > most {
-		return fmt.Sprintf("%q… (%d bytes) …%q", b[:most/2], len(b), b[len(b)-most/2:])
-	}
-	return fmt.Sprintf("%q", b)
-}

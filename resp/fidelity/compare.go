@@ -43,7 +43,7 @@ func differences(s *Script, proto int, want, got [][]byte) (out []string) {
 			continue
 		}
 		out = append(out, fmt.Sprintf("%s:%d (RESP%d) %s\n redis: %s\n ours:  %s",
-			s.File, step.Line, proto, clip([]byte(step.Text)), clip(w), clip(g)))
+			s.File, step.Line, proto, Clip([]byte(step.Text)), Clip(w), Clip(g)))
 	}
 	return out
 }
@@ -96,7 +96,8 @@ func nearBy(w, g [][]byte) bool {
 	return true
 }
 
-func clip(b []byte) string {
+// Clip quotes bytes for a person, the middle of long ones left out.
+func Clip(b []byte) string {
 	const most = 1200
 	if len(b) > most {
 		return fmt.Sprintf("%q… (%d bytes) …%q", b[:most/2], len(b), b[len(b)-most/2:])

@@ -1,15 +1,10 @@
 package blackbox
 
 import (
-	"errors"
 	"net"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/dynaring/dynaring/resp/fidelity"
 )
@@ -65,53 +60,10 @@ func startRealRedis(t *testing.T, needs fidelity.Needs) fidelity.Dial {
 	if err != nil {
 		t.Skip("SKIPPED: redis-server is not installed, nothing to compare with")
 	}
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "redis.sock")
-	if len(socket) > 100 { // what a socket's name may have
-		t.Fatalf("the temporary directory's name is too long for a socket: %s", strings.TrimSuffix(dir, "/"))
-	}
-	port := 0
-	if needs.Cluster {
-		port = freePorts(t, 1)
-	}
-	cmd := exec.Command(path, "--port", strconv.Itoa(port), "--unixsocket", socket, "--save", "", "--appendonly", "no",
-		"--databases", "1", "--enable-debug-command", "local", "--dir", dir, "--requirepass", needs.Password)
-	if needs.Cluster {
-		cmd.Args = append(cmd.Args, "--cluster-enabled", "yes")
-	}
-	if err := cmd.Start(); err != nil {
+	socket, stop, err := fidelity.Start(path, t.TempDir(), needs)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	dial := func() (net.Conn, error) { return net.Dial("unix", socket) }
-	eventually(t, "redis-server listens", func() error {
-		c, err := dial()
-		if err == nil {
-			c.Close()
-		}
-		return err
-	})
-	if needs.Cluster {
-		assignSlots(t, socket)
-	}
-	return dial
-}
-
-// assignSlots gives a redis-server all slots, and waits until it serves them.
-func assignSlots(t *testing.T, socket string) {
-	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
-	defer rdb.Close()
-	if err := rdb.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "redis-server serves its slots", func() error {
-		info, err := rdb.ClusterInfo(t.Context()).Result()
-		if err == nil && !strings.Contains(info, "cluster_state:ok") {
-			err = errors.New(info)
-		}
-		return err
-	})
+	t.Cleanup(stop)
+	return func() (net.Conn, error) { return net.Dial("unix", socket) }
 }
