@@ -50,8 +50,10 @@ func (c *Coordinator) answersFor(r *ring.Ring, kind uint8, body []byte) bool {
 		s, err := replica.DecodeScan(body)
 		return err != nil || s.Of != replica.ScanOwned || ownsAll(r, c.opts.Self, s.First, s.Last)
 	default:
-		first, last, _, err := replica.DecodeCount(body)
-		return err != nil || ownsAll(r, c.opts.Self, first, last)
+		n, err := replica.DecodeCount(body)
+		return err != nil || !slices.ContainsFunc(n.Ranges, func(s replica.SlotRange) bool {
+			return !ownsAll(r, c.opts.Self, s.First, s.Last)
+		})
 	}
 }
 

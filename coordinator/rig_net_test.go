@@ -164,17 +164,17 @@ func (n *node) serve(kind uint8, body []byte, reply answer) {
 		}
 		reply.Reply(replica.AppendPage(nil, page))
 	case replica.KindCount:
-		first, last, now, err := replica.DecodeCount(body)
+		c, err := replica.DecodeCount(body)
 		if err != nil {
 			bad(err)
 			return
 		}
-		c, err := n.replica.Count(context.Background(), first, last, now)
+		counted, err := n.replica.Count(context.Background(), c)
 		if err != nil {
 			bad(err)
 			return
 		}
-		reply.Reply(replica.AppendCounted(nil, c))
+		reply.Reply(replica.AppendCounted(nil, counted))
 	}
 }
 

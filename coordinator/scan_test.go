@@ -206,14 +206,52 @@ func TestCount(t *testing.T) {
 			}
 		}
 		// A node that fails is replaced, one that is down not asked.
-		r.setDown("n2", true)
 		r.setFate(only("n3", replica.KindCount, fate{cut: true}))
 		if got := count(r.nodes["n1"]); got != 100 {
-			t.Fatalf("%d with two nodes out", got)
+			t.Fatalf("%d without the answer of n3", got)
+		}
+		r.setFate(nil)
+		r.setDown("n2", true)
+		if got := count(r.nodes["n1"]); got != 100 {
+			t.Fatalf("%d with n2 down", got)
 		}
 		r.setFate(func(_, _ string, _ uint8) fate { return fate{refuse: peer.ErrOverloaded} })
 		_, err := r.nodes["n1"].Count(context.Background())
 		quorumError(t, err, 2, 0)
+	})
+}
+
+// What has been acknowledged is counted, though an owner may not have it yet.
+func TestCountMissesNothing(t *testing.T) {
+	bubble(t, 3, Options{}, func(r *rig) {
+		n1, n2 := r.nodes["n1"], r.nodes["n2"]
+		count := func(want replica.KeyCount) {
+			t.Helper()
+			for _, n := range r.nodes {
+				got, err := n.Count(context.Background())
+				got.TTL = 0 // it runs
+				if err != nil || got != want {
+					t.Fatalf("%s counts %+v, %v, want %+v", n.name, got, err, want)
+				}
+			}
+		}
+		for i := range 100 {
+			if _, err := n1.set(fmt.Sprint("k", i), "v"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		count(replica.KeyCount{Live: 100})
+		r.setFate(func(_, to string, kind uint8) fate {
+			return fate{loseRequest: to == "n1" && kind == replica.KindApply}
+		})
+		ops := []Write{put("new", "v"), put("k1", "v"), put("k2", "v")}
+		ops[1].Update.Change.Expiry = time.Now().Add(time.Hour).UnixMilli()
+		ops[2].Update.Change = replica.Change{Kind: replica.Delete}
+		if n2.Write(context.Background(), ops); ops[0].Err != nil || ops[1].Err != nil || ops[2].Err != nil {
+			t.Fatal(ops)
+		}
+		count(replica.KeyCount{Live: 100, Expiring: 1})
 	})
 }
 

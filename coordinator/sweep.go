@@ -39,7 +39,7 @@ func (c *Coordinator) Sweep(ctx context.Context, in []ring.Range, handle func([]
 	}
 	s := sweeper{c: c, ctx: ctx, in: orAllSlots(in), handle: handle, turn: make(chan struct{}, 1)}
 	s.deadBy = c.opts.Now().Add(-replica.ClockMargin).UnixMilli()
-	if _, err := c.plan(&v, s.in, nil, "scan"); err != nil {
+	if _, err := c.blocks(&v, s.in, nil, "scan"); err != nil {
 		return err
 	}
 	if err := s.kept(&v); err != nil {

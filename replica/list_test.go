@@ -27,7 +27,7 @@ func TestHashesRoundTrip(t *testing.T) {
 				return SlotRange{first, first}
 			}
 			return SlotRange{first, rapid.Uint16Range(first, storage.Slots-1).Draw(t, "last")}
-		}), 0, maxHashedSlots/storage.Slots).Draw(t, "ranges")
+		}), 0, maxAskedSlots/storage.Slots).Draw(t, "ranges")
 		got, gotDeep, err := DecodeHashes(AppendHashes(nil, ranges, deep))
 		if err != nil || gotDeep != deep || !slices.Equal(got, ranges) {
 			t.Fatalf("got %v %v %v, want %v %v", got, gotDeep, err, ranges, deep)

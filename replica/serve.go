@@ -237,18 +237,18 @@ func (r *Replica) serveScan(body []byte, a answerer) {
 }
 
 func (r *Replica) serveCount(body []byte, a answerer) {
-	first, last, now, err := DecodeCount(body)
+	c, err := DecodeCount(body)
 	if err != nil {
 		r.fail(a, err)
 		return
 	}
 	r.serveBulk(a, func(ctx context.Context) {
-		n, err := r.Count(ctx, first, last, now)
+		counted, err := r.Count(ctx, c)
 		if err != nil {
 			r.fail(a, err)
 			return
 		}
-		a.Reply(AppendCounted(nil, n))
+		a.Reply(AppendCounted(nil, counted))
 	})
 }
 

@@ -244,8 +244,9 @@ func TestScan(t *testing.T) {
 				count++
 			}
 		}
-		r := g.ask(KindCount, AppendCount(nil, s.First, s.Last, g.now()))
-		if got, err := DecodeCounted(r.body); err != nil || got.Live != count {
+		r := g.ask(KindCount, AppendCount(nil, CountRequest{Ranges: []SlotRange{{s.First, s.Last}, {0, s.First}}, Now: g.now()}))
+		got, err := DecodeCounted(r.body, 2)
+		if err != nil || got[0].Live != count || got[0].Hash != g.RangeHash(s.First, s.Last) {
 			t.Fatalf("counted %v, want %d: %v", got, count, err)
 		}
 	})

@@ -15,7 +15,7 @@ import (
 const (
 	flagDeep        = 1
 	minRangeOnWire  = 4
-	maxHashedSlots  = 4 * storage.Slots // of all ranges of a request
+	maxAskedSlots   = 4 * storage.Slots // of all ranges of a request
 	hashBytesOnWire = 8
 )
 
@@ -29,11 +29,30 @@ func AppendHashes(dst []byte, ranges []SlotRange, deep bool) []byte {
 	if deep {
 		flags = flagDeep
 	}
-	dst = binary.AppendUvarint(append(dst, flags), uint64(len(ranges)))
+	return appendRanges(append(dst, flags), ranges)
+}
+
+func appendRanges(dst []byte, ranges []SlotRange) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(ranges)))
 	for _, s := range ranges {
 		dst = appendRange(dst, s.First, s.Last)
 	}
 	return dst
+}
+
+// ranges reads ranges of slots, together not much more than there are.
+func (r *reader) ranges() []SlotRange {
+	ranges := make([]SlotRange, r.count(minRangeOnWire))
+	slots := 0
+	for i := range ranges {
+		ranges[i].First, ranges[i].Last = r.slotRange()
+		slots += int(ranges[i].Last-ranges[i].First) + 1
+		r.check(slots <= maxAskedSlots)
+		if r.bad {
+			break
+		}
+	}
+	return ranges
 }
 
 // DecodeHashes reads a KindHashes request.
@@ -42,15 +61,9 @@ func DecodeHashes(body []byte) (ranges []SlotRange, deep bool, err error) {
 	flags := r.byte()
 	r.check(flags&^flagDeep == 0)
 	deep = flags == flagDeep
-	ranges = make([]SlotRange, r.count(minRangeOnWire))
-	slots := 0
-	for i := range ranges {
-		ranges[i].First, ranges[i].Last = r.slotRange()
-		slots += int(ranges[i].Last-ranges[i].First) + 1
-		r.check(slots <= maxHashedSlots && !(deep && ranges[i].First != ranges[i].Last))
-		if r.bad {
-			break
-		}
+	ranges = r.ranges()
+	for _, s := range ranges {
+		r.check(!deep || s.First == s.Last)
 	}
 	if err := r.end(); err != nil {
 		return nil, false, fmt.Errorf("slots to hash: %w", err)

@@ -5,13 +5,10 @@ import (
 	"fmt"
 )
 
-// KindScan asks for a page of cells of a slot range, KindCount for how many
-// keys of one are alive.
+// KindScan asks for a page of cells of a slot range.
 //
-//	scan request   flags 1 (1: without values, 2: hints, 4: strays), first slot 2, last slot 2, limit, row after
-//	scan answer    n, n × (key, cell), row next
-//	count request  first slot 2, last slot 2, now
-//	count answer   live keys, those that expire, their times to live in ms together
+//	request  flags 1 (1: without values, 2: hints, 4: strays), first slot 2, last slot 2, limit, row after
+//	answer   n, n × (key, cell), row next
 
 // ScanRequest names a page: the cells of slots First to Last, both included,
 // in the order of their rows.
@@ -121,38 +118,4 @@ func DecodePage(body []byte) (p Page, err error) {
 		return Page{}, fmt.Errorf("page of a scan: %w", err)
 	}
 	return p, nil
-}
-
-// AppendCount appends a KindCount request to dst: for the keys of slots first
-// to last, both included, that are alive at the Unix time now, in ms.
-func AppendCount(dst []byte, first, last uint16, now int64) []byte {
-	return binary.AppendUvarint(appendRange(dst, first, last), uint64(max(now, 0)))
-}
-
-// DecodeCount reads a KindCount request.
-func DecodeCount(body []byte) (first, last uint16, now int64, err error) {
-	r := reader{buf: body}
-	first, last = r.slotRange()
-	ms := r.uint()
-	now = int64(ms)
-	r.check(now >= 0)
-	if err := r.end(); err != nil {
-		return 0, 0, 0, fmt.Errorf("slot range to count: %w", err)
-	}
-	return first, last, now, nil
-}
-
-// AppendCounted appends the answer to a KindCount request to dst.
-func AppendCounted(dst []byte, n KeyCount) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(dst, n.Live), n.Expiring), n.TTL)
-}
-
-// DecodeCounted reads the answer to a KindCount request.
-func DecodeCounted(body []byte) (n KeyCount, err error) {
-	r := reader{buf: body}
-	n.Live, n.Expiring, n.TTL = r.uint(), r.uint(), r.uint()
-	if err := r.end(); err != nil {
-		return KeyCount{}, fmt.Errorf("count of a slot range: %w", err)
-	}
-	return n, nil
 }

@@ -3,6 +3,7 @@ package replica
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -201,13 +202,13 @@ func TestRangeRoundTrip(t *testing.T) {
 			got.Stripped != s.Stripped || got.Of != s.Of || !bytes.Equal(got.After, s.After) {
 			t.Fatalf("got %v %v, want %v", got, err, s)
 		}
-		now := rapid.Int64Min(0).Draw(t, "now")
-		first, last, gotNow, err := DecodeCount(AppendCount(nil, s.First, s.Last, now))
-		if err != nil || first != s.First || last != s.Last || gotNow != now {
-			t.Fatalf("got %d %d %d %v, want %d %d %d", first, last, gotNow, err, s.First, s.Last, now)
+		n := CountRequest{[]SlotRange{{s.First, s.Last}, {s.Last, s.Last}}, rapid.Int64Min(0).Draw(t, "now"), s.Stripped}
+		if got, err := DecodeCount(AppendCount(nil, n)); err != nil || !reflect.DeepEqual(got, n) {
+			t.Fatalf("got %v %v, want %v", got, err, n)
 		}
-		keys := KeyCount{rapid.Uint64().Draw(t, "n"), rapid.Uint64().Draw(t, "expiring"), rapid.Uint64().Draw(t, "ttl")}
-		if got, err := DecodeCounted(AppendCounted(nil, keys)); got != keys || err != nil {
+		keys := []Counted{{rapid.Uint64().Draw(t, "hash"),
+			KeyCount{rapid.Uint64().Draw(t, "n"), rapid.Uint64().Draw(t, "expiring"), rapid.Uint64().Draw(t, "ttl")}}, {}}
+		if got, err := DecodeCounted(AppendCounted(nil, keys), 2); !slices.Equal(got, keys) || err != nil {
 			t.Fatalf("got %v %v, want %v", got, err, keys)
 		}
 	})
@@ -238,8 +239,8 @@ func messages(t testing.TB) []message {
 		{"asks", AppendCollect(nil, []Ask{{Key: key, Digest: 3}}), func(b []byte) error { _, err := DecodeAsks(b); return err }},
 		{"inspected", AppendInspected(nil, []Inspected{{Digest: 3, Dead: true, Recent: true}}), func(b []byte) error { _, err := DecodeInspected(b, 1); return err }},
 		{"collected", AppendCollected(nil, []bool{true, false}), func(b []byte) error { _, err := DecodeCollected(b, 2); return err }},
-		{"count", AppendCount(nil, 1, 2, 3), func(b []byte) error { _, _, _, err := DecodeCount(b); return err }},
-		{"counted", AppendCounted(nil, KeyCount{300, 2, 1}), func(b []byte) error { _, err := DecodeCounted(b); return err }},
+		{"count", AppendCount(nil, CountRequest{[]SlotRange{{1, 2}}, 3, true}), func(b []byte) error { _, err := DecodeCount(b); return err }},
+		{"counted", AppendCounted(nil, []Counted{{9, KeyCount{300, 2, 1}}}), func(b []byte) error { _, err := DecodeCounted(b, 1); return err }},
 		{"hashes", AppendHashes(nil, []SlotRange{{3, 3}}, true), func(b []byte) error { _, _, err := DecodeHashes(b); return err }},
 		{"hashed", AppendHashed(nil, []uint64{1, 2}), func(b []byte) error { _, err := DecodeHashed(b, 2); return err }},
 		{"list", AppendList(nil, 7, 1<<15, []byte("r"), 3), func(b []byte) error { _, _, _, _, err := DecodeList(b); return err }},
@@ -262,8 +263,8 @@ func TestMalformed(t *testing.T) {
 			t.Errorf("%s with a byte too many: %v", m.name, err)
 		}
 	}
-	beyond := AppendCount(nil, storage.Slots, storage.Slots, 0)
-	if _, _, _, err := DecodeCount(beyond); !errors.Is(err, ErrMalformed) {
+	beyond := AppendCount(nil, CountRequest{Ranges: []SlotRange{{storage.Slots, storage.Slots}}})
+	if _, err := DecodeCount(beyond); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a slot beyond the ring: %v", err)
 	}
 	if _, err := DecodeScan(AppendScan(nil, ScanRequest{First: 2, Last: 1})); !errors.Is(err, ErrMalformed) {
@@ -272,7 +273,7 @@ func TestMalformed(t *testing.T) {
 	if _, _, err := DecodeHashes(AppendHashes(nil, []SlotRange{{1, 2}}, true)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("the leaves of a range: %v", err)
 	}
-	everything := make([]SlotRange, maxHashedSlots/storage.Slots+1)
+	everything := make([]SlotRange, maxAskedSlots/storage.Slots+1)
 	for i := range everything {
 		everything[i].Last = storage.Slots - 1
 	}
@@ -333,10 +334,12 @@ func FuzzDecode(f *testing.F) {
 		if s, err := DecodeScan(body); err == nil && (s.First > s.Last || s.Last >= storage.Slots || s.Limit > MaxPage) {
 			t.Fatalf("scan: %v", s)
 		}
-		if first, last, now, err := DecodeCount(body); err == nil && (first > last || last >= storage.Slots || now < 0) {
-			t.Fatalf("count: %d %d %d", first, last, now)
+		if n, err := DecodeCount(body); err == nil {
+			if again, err := DecodeCount(AppendCount(nil, n)); err != nil || !reflect.DeepEqual(again, n) {
+				t.Fatalf("count: %v %v, want %v", again, err, n)
+			}
 		}
-		_, _ = DecodeCounted(body)
+		_, _ = DecodeCounted(body, 1)
 		if ranges, deep, err := DecodeHashes(body); err == nil {
 			again, _, err := DecodeHashes(AppendHashes(nil, ranges, deep))
 			if err != nil || !slices.Equal(again, ranges) {
