@@ -6,6 +6,8 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Tolerance is by how much numbers of a step may differ that says so, at most a
@@ -13,15 +15,22 @@ import (
 // that are asked one after the other. Below zero they may not differ at all.
 const Tolerance = 2000
 
-// Compare has both servers answer a script and returns what differs, a text a
-// step.
+// Compare has both servers answer a script, at the same time, and returns what
+// differs, a text a step.
 func Compare(real, ours Dial, s *Script, proto int) ([]string, error) {
-	want, err := Talk(real, s, proto)
-	if err != nil {
-		return nil, fmt.Errorf("redis-server: %w", err)
-	}
-	got, err := Talk(ours, s, proto)
-	if err != nil {
+	var want, got [][]byte
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		if want, err = Talk(real, s, proto); err != nil {
+			return fmt.Errorf("redis-server: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() (err error) {
+		got, err = Talk(ours, s, proto)
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	return differences(s, proto, want, got), nil
