@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"fmt"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -10,40 +11,45 @@ import (
 )
 
 // TestFidelity has a cluster of three nodes, one after the other, and a real
-// redis-server answer the same scripts, in both protocols.
+// redis-server answer the same scripts, in both protocols. Scripts that need
+// other servers run beside the others.
 func TestFidelity(t *testing.T) {
 	scripts, err := fidelity.Load(filepath.Join("..", "..", "..", "resp", "testdata", "redis"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	type pair struct {
-		real fidelity.Dial
-		ours *cluster
+	byNeeds := map[fidelity.Needs][]fidelity.Script{}
+	for _, s := range scripts {
+		byNeeds[s.Needs] = append(byNeeds[s.Needs], s)
 	}
-	servers := map[fidelity.Needs]pair{}
+	for needs, scripts := range byNeeds {
+		t.Run(fmt.Sprintf("%+v", needs), func(t *testing.T) {
+			t.Parallel()
+			compareServers(t, needs, scripts)
+		})
+	}
+}
+
+func compareServers(t *testing.T, needs fidelity.Needs, scripts []fidelity.Script) {
+	size := 3
+	if needs.Cluster {
+		size = 1
+	}
+	theirs := startRealRedis(t, needs)
+	nodes := startCluster(t, size, "--requirepass", needs.Password, "--timeout", "10s").nodes
 	for i := range scripts {
-		s := &scripts[i]
-		p, ok := servers[s.Needs]
-		if !ok {
-			nodes := 3
-			if s.Cluster {
-				nodes = 1
-			}
-			p = pair{startRealRedis(t, s.Needs), startCluster(t, nodes, "--requirepass", s.Password, "--timeout", "10s")}
-			servers[s.Needs] = p
-		}
 		for _, proto := range []int{2, 3} {
-			node := p.ours.nodes[(i+proto)%len(p.ours.nodes)]
-			addr := node.addr()
-			if s.Cluster {
-				addr = node.clusterAddr()
+			n := nodes[(i+proto)%size]
+			addr := n.addr()
+			if needs.Cluster {
+				addr = n.clusterAddr()
 			}
-			diffs, err := fidelity.Compare(p.real, tcpDial(addr), s, proto)
+			diffs, err := fidelity.Compare(theirs, tcpDial(addr), &scripts[i], proto)
 			if err != nil {
-				t.Errorf("%s at %s: %v", s, node.name, err)
+				t.Errorf("%s at %s: %v", &scripts[i], n.name, err)
 			}
 			for _, d := range diffs {
-				t.Errorf("at %s: %s", node.name, d)
+				t.Errorf("at %s: %s", n.name, d)
 			}
 		}
 	}
