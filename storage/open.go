@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dynaring/dynaring/storage/version"
@@ -94,8 +93,8 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	if err = s.openPebble(o, lock); err == nil {
 		err = s.load(stopped)
 	}
-	if pebble.IsCorruptionError(err) || errors.Is(err, record.ErrInvalidChunk) {
-		err = fmt.Errorf("its files are damaged: move it away and start the node with an empty one, which gets its keys back from the other nodes (%w)", err)
+	if err = asDamage(err); errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%w; %s", err, adviceDamaged)
 	}
 	if fault := s.fault.err(); fault != nil {
 		err = fault // the first error says more than what followed from it
