@@ -29,11 +29,14 @@ func TestDamagedDisk(t *testing.T) {
 	for _, k := range []struct {
 		name, files string
 		running     bool
+		damage      func(s *server, pattern string)
 	}{
-		{"tables of a node that is stopped", "*.sst", false},
-		{"tables of a node that runs", "*.sst", true},
-		{"the log of a node that is stopped", "*.log", false},
-		{"the manifest of a node that is stopped", "MANIFEST-*", false},
+		{"tables of a node that is stopped", "*.sst", false, (*server).damage},
+		{"tables of a node that runs", "*.sst", true, (*server).damage},
+		{"the log of a node that is stopped", "*.log", false, (*server).damage},
+		{"the end of the log of a node that is stopped", "*.log", false, (*server).damageEnd},
+		{"the manifest of a node that is stopped", "MANIFEST-*", false, (*server).damage},
+		{"the end of the manifest of a node that is stopped", "MANIFEST-*", false, (*server).damageEnd},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +55,7 @@ func TestDamagedDisk(t *testing.T) {
 					n3.terminate()
 				}
 			}
-			n3.damage(k.files)
+			k.damage(n3, k.files)
 			if !k.running {
 				n3.start()
 			}
@@ -76,19 +79,35 @@ func TestDamagedDisk(t *testing.T) {
 // damage flips bits in the middle of each of a node's files of that kind.
 func (s *server) damage(pattern string) {
 	s.t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.dataDir(), pattern))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	files = slices.DeleteFunc(files, func(name string) bool { return !flip(s.t, name) })
+	middle := func(size int64) int64 { return size / 2 }
+	files := slices.DeleteFunc(s.files(pattern), func(name string) bool { return !flip(s.t, name, middle) })
 	if len(files) == 0 {
 		s.t.Fatalf("%s has no file %s that could be damaged", s.name, pattern)
 	}
 }
 
-// flip flips bits in the middle of a file, and reports whether it is large
-// enough.
-func flip(t testing.TB, name string) bool {
+// damageEnd flips bits in what was written last to the newest of a node's files
+// of that kind.
+func (s *server) damageEnd(pattern string) {
+	s.t.Helper()
+	name := slices.Max(s.files(pattern))
+	if !flip(s.t, name, func(size int64) int64 { return max(0, size-48) }) {
+		s.t.Fatalf("%s is too short to be damaged", name)
+	}
+}
+
+// files returns the node's files of that kind; there are some.
+func (s *server) files(pattern string) []string {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dataDir(), pattern))
+	if err != nil || len(files) == 0 {
+		s.t.Fatalf("%s has no file %s: %v", s.name, pattern, err)
+	}
+	return files
+}
+
+// flip flips bits somewhere in a file, and reports whether it is large enough.
+func flip(t testing.TB, name string, where func(size int64) int64) bool {
 	t.Helper()
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
@@ -100,7 +119,7 @@ func flip(t testing.TB, name string) bool {
 		t.Fatal(err)
 	}
 	var b [16]byte
-	at := info.Size() / 2
+	at := where(info.Size())
 	if n, _ := f.ReadAt(b[:], at); n < len(b) {
 		return false
 	}
