@@ -1,7 +1,6 @@
 package antientropy
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -30,45 +29,45 @@ type candidate = replica.Ask
 
 // judge returns what a member's answer makes of a candidate, and why it is
 // refused.
-func judge(owner bool, want uint64, a replica.Inspected) (verdict, string) {
+func judge(owner bool, want uint64, a replica.Inspected) (verdict, reason) {
 	switch {
 	case a.Hinted:
-		return refused, "keeps a hint of it"
+		return refused, hasHint
 	case !owner && a.Digest != 0:
-		return refused, "holds it, and is to give it back"
+		return refused, hasStray
 	case owner && a.Digest != want:
-		return refused, "does not hold the same"
+		return refused, hasOther
 	case !a.Dead:
-		return refused, "does not take it for dead yet"
+		return refused, notDead
 	case a.Recent:
-		return young, ""
+		return young, noRefusal
 	}
-	return certain, ""
+	return certain, noRefusal
 }
 
 // certificate is what all members answered about some candidates.
 type certificate struct {
 	verdicts []verdict // by candidate
-	why      string    // one was refused
+	refusals []refusal // likewise: who was the first to refuse it, and why
 	refused  int
 }
 
 // certify judges the answers of all members of the ring: found has one for
 // each member and candidate.
 func certify(r *ring.Ring, cells []candidate, found map[string][]replica.Inspected) certificate {
-	c := certificate{verdicts: make([]verdict, len(cells))}
+	c := certificate{verdicts: make([]verdict, len(cells)), refusals: make([]refusal, len(cells))}
 	for i := range cells {
 		owners := r.Lookup(cells[i].Key.Slot).Owners
 		v := certain
 		for _, m := range r.Members() {
 			answers := found[m.Name]
 			if len(answers) != len(cells) {
-				v, c.why = refused, m.Name+" has not answered"
+				v, c.refusals[i] = refused, refusal{m.Name, notKnown}
 				break
 			}
 			one, why := judge(slices.Contains(owners, m.Name), cells[i].Digest, answers[i])
 			if v = min(v, one); v == refused {
-				c.why = fmt.Sprintf("%s %s", m.Name, why)
+				c.refusals[i] = refusal{m.Name, why}
 				break
 			}
 		}

@@ -59,6 +59,7 @@ type Collect struct {
 	pending []candidate // found, not certified yet
 	fenced  moment      // when the members were last asked what fence asks
 	silent  map[string]time.Time
+	refused refusals
 
 	mu     sync.Mutex
 	status CollectStatus
@@ -129,7 +130,7 @@ func (c *Collect) round(ctx context.Context, v *gossip.View) error {
 	if c.state.history != v.History {
 		c.state.follow(v.History)
 		c.finder.forget()
-		c.pending, c.fenced = nil, moment{}
+		c.pending, c.fenced, c.refused = nil, moment{}, refusals{}
 	}
 	if down := c.unreachable(v); down != nil {
 		// Whether they hold anything up is worth one look.
@@ -237,6 +238,7 @@ func (c *Collect) finish(ctx context.Context, v *gossip.View) error {
 // refuse notes what was refused, to be looked at again after a while.
 func (c *Collect) refuse(cert certificate, cells []candidate) {
 	c.finder.lost(cert.pick(cells, refused))
+	c.refused.take(cells, &cert, c.store.Uptime(), time.Now())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.status.Refused += uint64(cert.refused)
@@ -244,15 +246,17 @@ func (c *Collect) refuse(cert certificate, cells []candidate) {
 
 // note shows how a round ended.
 func (c *Collect) note(err error) {
-	held := ""
+	var held string
 	var s silence
-	if errors.As(err, &s) {
-		held = c.since(s)
-	} else if err != nil {
-		held = err.Error()
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		clear(c.silent)
+		c.refused.forget(c.finder.over)
+		held = c.refused.text(time.Now())
+	case errors.As(err, &s):
+		held = c.since(s)
+	default:
+		held = err.Error()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -63,6 +63,13 @@ func (f *finder) lost(cells []candidate) {
 	}
 }
 
+// over reports whether what a certificate said of a slot's cells then is the
+// last word no more: the slot has been searched since, and there would be a
+// newer one, or has nothing in it that can be dead.
+func (f *finder) over(slot uint16, then time.Duration) bool {
+	return f.slots[slot].last > then || f.store.Slot(slot).Mortal == 0
+}
+
 // forget has every slot looked at anew.
 func (f *finder) forget() { f.slots, f.after = [ring.Slots]lookedAt{}, nil }
 

@@ -212,6 +212,7 @@ func (d *forwardDriver) collect() {
 		d.inbox = d.inbox[:copy(d.inbox, d.inbox[1:])]
 		d.mu.Unlock()
 		l.late = time.Time{}
+		d.c.noteSlow(l, l.err)
 		for _, i := range l.idx {
 			d.commands[i].pending--
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,6 +148,18 @@ func cannotStore(err error, took time.Duration) bool {
 		return remote.Code == replica.CodeRefused || remote.Code == replica.CodeFailed
 	}
 	return errors.Is(err, peer.ErrTimeout) && took >= fairWait
+}
+
+// noteSlow passes a node over that had a write passed on to it and took nearly
+// all of its time to answer: a coordinator whose disk has to sync before it
+// answers is held up by nobody as much as by itself. Where it was somebody else,
+// the probe says so.
+func (c *Coordinator) noteSlow(l *execLeg, err error) {
+	writes := func(i int32) bool { return l.d.x.Commands[i].Class != Reading }
+	nearly := l.d.deadline.Sub(l.sent) * 3 / 4
+	if err == nil && time.Since(l.sent) >= nearly && slices.ContainsFunc(l.idx, writes) {
+		c.passOver(l.node, errSlowDisk)
+	}
 }
 
 func (c *Coordinator) passOver(node string, why error) {

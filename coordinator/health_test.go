@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +135,38 @@ func TestHangingDiskIsPassedOver(t *testing.T) {
 			t.Fatal("it was not sent what it is to have")
 		}
 		if to, err := n.Route(key("k").Slot, RMW); to != sick || err != nil {
+			t.Fatal("it is not used again", to, err)
+		}
+	})
+}
+
+// Where a coordinator's own disk has to sync before it answers, others stop
+// passing commands on to it once one has taken too long, and it uses others for
+// those of its own clients.
+func TestSlowCoordinatorIsPassedOver(t *testing.T) {
+	bubbleOne(t, 5, func(r *rig) {
+		p := r.list("k")
+		sick, n := r.nodes[p.Owners[0]], r.nodes[p.Fallbacks[0]]
+		r.setSync(sick.name, 3*time.Second)
+		if reply, err := n.incr("k"); err != nil || !strings.HasPrefix(reply, "UNCERTAIN") {
+			t.Fatalf("a coordinator whose disk hangs answers %q, %v", reply, err)
+		}
+		if !n.Passed(sick.name) || !sick.Passed(sick.name) {
+			t.Fatal("it is not passed over", n.Passed(sick.name), sick.Passed(sick.name))
+		}
+		if to, err := sick.Route(key("k").Slot, RMW); to == "" || err != nil {
+			t.Fatal("it goes on by itself", to, err)
+		}
+		for range 10 {
+			began := time.Now()
+			if reply, err := n.incr("k"); err != nil || strings.HasPrefix(reply, "UNCERTAIN") || time.Since(began) > fairWait {
+				t.Fatal(time.Since(began), reply, err)
+			}
+			time.Sleep(probeEvery)
+		}
+		r.setSync(sick.name, 0)
+		time.Sleep(5 * time.Second)
+		if to, err := n.Route(key("k").Slot, RMW); to != sick.name || err != nil {
 			t.Fatal("it is not used again", to, err)
 		}
 	})

@@ -27,7 +27,8 @@ type rig struct {
 	done  sync.WaitGroup
 	clock *version.Clock // of all nodes, as if frames carried it
 
-	hintLimit int64 // of all nodes
+	hintLimit  int64              // of all nodes
+	durability storage.Durability // likewise
 
 	mu    sync.Mutex
 	down  map[string]bool    // from the other nodes' view
@@ -80,14 +81,18 @@ func bubble(t *testing.T, n int, opts Options, test func(r *rig)) {
 
 // bubbleLimited is bubble with a bound of the hints for one owner.
 func bubbleLimited(t *testing.T, n int, opts Options, hintLimit int64, test func(r *rig)) {
-	synctest.Test(t, func(t *testing.T) { withRig(t, n, opts, hintLimit, test) })
+	synctest.Test(t, func(t *testing.T) { withRig(t, n, opts, &rig{hintLimit: hintLimit}, test) })
 }
 
-func withRig(t rapid.TB, n int, opts Options, hintLimit int64, test func(r *rig)) {
-	r := &rig{
-		t: t, hintLimit: hintLimit, nodes: map[string]*node{}, clock: version.NewClock(nil),
-		down: map[string]bool{}, cuts: map[[2]string]bool{}, calls: map[uint8]int{},
-	}
+// bubbleOne is bubble where of a write's replicas the coordinator's alone syncs.
+func bubbleOne(t *testing.T, n int, test func(r *rig)) {
+	synctest.Test(t, func(t *testing.T) { withRig(t, n, Options{}, &rig{durability: storage.One}, test) })
+}
+
+// withRig runs r, of which its caller has said what is not as usual.
+func withRig(t rapid.TB, n int, opts Options, r *rig, test func(r *rig)) {
+	r.t, r.nodes, r.clock = t, map[string]*node{}, version.NewClock(nil)
+	r.down, r.cuts, r.calls = map[string]bool{}, map[[2]string]bool{}, map[uint8]int{}
 	for i := range n {
 		r.names = append(r.names, fmt.Sprintf("n%d", i+1))
 	}
@@ -104,7 +109,7 @@ func withRig(t rapid.TB, n int, opts Options, hintLimit int64, test func(r *rig)
 func (r *rig) start(ctx context.Context, name string, opts Options, table *ring.Ring) *node {
 	r.t.Helper()
 	disk := newDisk()
-	store, err := storage.Open(storage.Options{Dir: "data", FS: disk, MemTableBytes: 256 << 10, CacheBytes: 1 << 20, MinFreeBytes: minFree})
+	store, err := storage.Open(storage.Options{Dir: "data", FS: disk, MemTableBytes: 256 << 10, CacheBytes: 1 << 20, MinFreeBytes: minFree, Durability: r.durability})
 	if err != nil {
 		r.t.Fatal(err)
 	}

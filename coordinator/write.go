@@ -307,6 +307,9 @@ func (d *writeDriver) run(ctx context.Context) {
 		}
 		switch {
 		case done:
+			if late {
+				d.blame()
+			}
 			return
 		case len(covers) > 0: // they have their own time
 		case late:
@@ -320,7 +323,21 @@ func (d *writeDriver) run(ctx context.Context) {
 	}
 }
 
-var errOverdue = errors.New("the local replica does not get to it")
+// blame has this node pass itself over for a while if its own disk is what the
+// caller has waited for in vain.
+func (d *writeDriver) blame() {
+	d.mu.Lock()
+	own := d.stage == sent && d.open > 0 && time.Since(d.born) >= fairWait
+	d.mu.Unlock()
+	if own {
+		d.c.passOver("", errSlowDisk)
+	}
+}
+
+var (
+	errOverdue  = errors.New("the local replica does not get to it")
+	errSlowDisk = errors.New("the disk does not answer in time")
+)
 
 // earlier returns the earlier of two times.
 func earlier(a, b time.Time) time.Time {

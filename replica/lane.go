@@ -6,26 +6,15 @@ import (
 	"github.com/dynaring/dynaring/storage"
 )
 
-// maxFlights bounds the commits that a lane may have under way to the disk;
-// beyond it the lane waits.
-const maxFlights = 64
-
 // lane owns every lanes-th slot. See the package's documentation.
 type lane struct {
-	r       *Replica
-	queue   queue
-	flights chan flight // to the syncer, in order
-	free    chan []work // slices on their way back from it
-	group   group       // the run goroutine's own
-	writer  writer      // of the journal of leaves; likewise
-	counts  laneCounts
-}
-
-// flight is a group on its way to the disk.
-type flight struct {
-	works  []work
-	commit storage.Commit
-	synced bool // commit is to be waited for
+	r      *Replica
+	queue  queue
+	runway runway      // to the syncer
+	free   chan []work // slices on their way back from it
+	group  group       // the run goroutine's own
+	writer writer      // of the journal of leaves; likewise
+	counts laneCounts
 }
 
 type laneCounts struct {
@@ -33,8 +22,9 @@ type laneCounts struct {
 }
 
 func newLane(r *Replica) *lane {
-	l := &lane{r: r, flights: make(chan flight, maxFlights), free: make(chan []work, maxFlights)}
+	l := &lane{r: r, free: make(chan []work, easyFlights)}
 	l.queue.init()
+	l.runway.init()
 	l.group = group{r: r, index: make(map[uint64]int32), floors: make(map[uint16]uint64),
 		leaves: changes{leaves: r.leaves}, journal: &l.writer}
 	return l
@@ -42,7 +32,7 @@ func newLane(r *Replica) *lane {
 
 // run works until the queue is closed and drained.
 func (l *lane) run() {
-	defer close(l.flights)
+	defer close(l.runway.flights)
 	for {
 		works := l.queue.take(l.slice())
 		if len(works) == 0 {
@@ -126,6 +116,7 @@ func (l *lane) commit(works []work) {
 	deferred := false
 	for i := range works {
 		w := &works[i]
+		f.bytes += int64(w.bytes)
 		w.applied()
 		if l.deferred(w) {
 			deferred = true
@@ -134,7 +125,7 @@ func (l *lane) commit(works []work) {
 		}
 	}
 	if deferred || f.synced {
-		l.flights <- f
+		l.runway.launch(f)
 		return
 	}
 	l.recycle(works)
@@ -165,7 +156,7 @@ func (l *lane) refuse(works []work, err error) {
 // next ones. Once one has failed, nothing after it can be vouched for.
 func (l *lane) sync() {
 	var failed error
-	for f := range l.flights {
+	for f := range l.runway.flights {
 		if f.synced {
 			if err := f.commit.Wait(); err != nil && failed == nil {
 				failed = err
@@ -176,6 +167,7 @@ func (l *lane) sync() {
 				w.settled(failed)
 			}
 		}
+		l.runway.land(f)
 		l.recycle(f.works)
 	}
 }

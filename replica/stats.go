@@ -27,7 +27,7 @@ func (r *Replica) Stats() Stats {
 		ops, bytes := l.queue.stats()
 		s.QueueOps += ops
 		s.QueueBytes += bytes
-		s.Syncs += len(l.flights)
+		s.Syncs += len(l.runway.flights)
 		s.Groups += l.counts.groups.Load()
 		s.Updates += l.counts.updates.Load()
 		s.Applies += l.counts.applies.Load()

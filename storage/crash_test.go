@@ -316,7 +316,7 @@ func TestIncarnations(t *testing.T) {
 	want(t, s, "k", "v")
 	closeStore(t, s)
 	// A clean marker of another incarnation, as from an older copy, is none.
-	if err := writeMarker(fs, testDir, cleanFile, first.String()); err != nil {
+	if err := leaveSeal(fs, testDir, first.String()); err != nil {
 		t.Fatal(err)
 	}
 	s = opened(t, small(fs))

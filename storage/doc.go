@@ -37,6 +37,10 @@
 // stop with an exit code. Its next start takes up what a power cut at the moment
 // of the failure would have left, under a new incarnation.
 //
+// Files that are not what was written are never taken for what they seem: Open
+// answers [ErrDamaged], as it does where what a clean stop has left is no longer
+// all there (see seal.go), and a read that meets them ends the store.
+//
 // # What it must never do
 //
 // End the process, decide what a write means, hold a lock across I/O, or start

@@ -39,8 +39,8 @@ func (f *fault) set(what string, cause error) error {
 	if err := f.err(); err != nil {
 		return err
 	}
-	err := fmt.Errorf("%w: %s: %s: %w; nothing is acknowledged any more, the node has to be restarted on a sound disk",
-		ErrFailed, f.dir, what, cause)
+	cause = asDamage(cause)
+	err := fmt.Errorf("%w: %s: %s: %w; %s", ErrFailed, f.dir, what, cause, advice(cause))
 	if f.first.CompareAndSwap(nil, &err) {
 		f.logger.Error("the data directory failed", "dir", f.dir, "during", what, "error", cause)
 	}
@@ -112,7 +112,7 @@ func (f *fault) events(stalls *stallCounter) *pebble.EventListener {
 			}
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			f.set("damaged data", fmt.Errorf("%s", info))
+			f.set("read", &damagedError{file: info.Path, cause: info.Details})
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			stalls.count.Add(1)

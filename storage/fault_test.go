@@ -350,7 +350,7 @@ func TestDamagedManifestIsExplained(t *testing.T) {
 		}
 	}
 	_, err = Open(small(mem))
-	if err == nil || !strings.Contains(err.Error(), "move it away") || !strings.Contains(err.Error(), testDir) {
+	if err == nil || !strings.Contains(err.Error(), "move the directory away") || !strings.Contains(err.Error(), testDir) {
 		t.Fatalf("the error does not say what to do: %v", err)
 	}
 }

@@ -66,9 +66,13 @@ func (g *guardFS) owns(path string) bool {
 // vital reports whether Pebble cannot go on without the file: logs, MANIFESTs
 // and the markers that point to them, and the directory itself.
 func (g *guardFS) vital(path string) bool {
-	base := g.FS.PathBase(path)
-	return path == g.dir || strings.HasSuffix(base, ".log") ||
-		strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, markerPrefix)
+	return path == g.dir || vitalName(g.FS.PathBase(path))
+}
+
+// vitalName is vital for a file's name without its directory.
+func vitalName(base string) bool {
+	return strings.HasSuffix(base, ".log") || strings.HasPrefix(base, "MANIFEST-") ||
+		strings.HasPrefix(base, markerPrefix)
 }
 
 // do runs op, which changes path, and answers what Pebble is to be told. A full

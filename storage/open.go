@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dynaring/dynaring/storage/version"
@@ -20,8 +19,9 @@ import (
 
 // Files of a data directory beside Pebble's own. The format file is written
 // first, so a directory without it is not ours. The clean file is there only
-// between a clean stop and the next open; it names the actor that stopped. The
-// copied file marks a checkpoint that has not been opened yet.
+// between a clean stop and the next open; it names the actor that stopped and
+// seals Pebble's logs (see seal.go). The copied file marks a checkpoint that has
+// not been opened yet.
 const (
 	formatFile = "DYNARING"
 	cleanFile  = "CLEAN"
@@ -32,7 +32,7 @@ const (
 	formatPrefix = "dynaring data directory, format "
 	formatNumber = 1
 
-	maxMarkerBytes = 1 << 10
+	maxMarkerBytes = 64 << 10
 )
 
 // strangers are files that may lie in an empty directory: what file systems
@@ -42,12 +42,12 @@ var strangers = []string{lockFile, formatFile + tempSuffix, "lost+found"}
 // Open opens the data directory o.Dir, which is made if it is absent or empty.
 // It holds the directory until Close.
 //
-// Before anything can be written, Open removes the marker of a clean stop; if
-// there was none, the incarnation of the directory's actor is raised, on disk,
-// before Open returns (law 3).
+// Before anything can be written, Open checks the seal of a clean stop and
+// removes it; if there was none, the incarnation of the directory's actor is
+// raised, on disk, before Open returns (law 3).
 //
-// Errors: ErrInUse, ErrForeign, ErrFormat, and those of the file system, all
-// naming the directory.
+// Errors: ErrInUse, ErrForeign, ErrFormat, ErrDamaged, and those of the file
+// system, all naming the directory.
 func Open(o Options) (*Store, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -87,15 +87,15 @@ func openLocked(o Options, lock *pebble.Lock) (_ *Store, err error) {
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
-	stopped, err := takeMarker(o.FS, o.Dir, cleanFile)
-	if err != nil {
-		return nil, err
+	stopped, err := takeSeal(o.FS, o.Dir)
+	if err == nil {
+		err = s.openPebble(o, lock)
 	}
-	if err = s.openPebble(o, lock); err == nil {
+	if err == nil {
 		err = s.load(stopped)
 	}
-	if pebble.IsCorruptionError(err) || errors.Is(err, record.ErrInvalidChunk) {
-		err = fmt.Errorf("its files are damaged: move it away and start the node with an empty one, which gets its keys back from the other nodes (%w)", err)
+	if err = asDamage(err); errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%w; %s", err, adviceDamaged)
 	}
 	if fault := s.fault.err(); fault != nil {
 		err = fault // the first error says more than what followed from it
@@ -133,7 +133,7 @@ func (s *Store) openPebble(o Options, lock *pebble.Lock) (err error) {
 }
 
 // load reads what the store keeps in memory, and settles its identity.
-func (s *Store) load(stopped []byte) error {
+func (s *Store) load(stopped string) error {
 	if err := s.loadIdentity(stopped); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *Store) load(stopped []byte) error {
 
 // loadIdentity finds the actor under which this opening mints, and stores it
 // before anybody can mint.
-func (s *Store) loadIdentity(stopped []byte) error {
+func (s *Store) loadIdentity(stopped string) error {
 	copied, err := exists(s.fs, s.dir, copiedFile)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (s *Store) loadIdentity(stopped []byte) error {
 		// A copy mints as somebody else: the original may be alive.
 		s.fresh = !found
 		actor = version.Actor{ID: newActorID()}
-	case string(stopped) == actor.String():
+	case stopped == actor.String():
 		s.setActor(actor)
 		return nil
 	default:

@@ -35,7 +35,7 @@ func (s *Store) read(row []byte) ([]byte, error) {
 		if errors.Is(err, pebble.ErrNotFound) {
 			return nil, nil
 		}
-		return nil, err
+		return nil, s.unreadable(err)
 	}
 	value := make([]byte, len(v))
 	copy(value, v)
@@ -78,14 +78,23 @@ func (s *Store) scan(ctx context.Context, it *pebble.Iterator, limit int, fn fun
 		}
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return err
+			return s.unreadable(err)
 		}
 		more, err := fn(it.Key(), value)
 		if n++; err != nil || !more || n == limit {
 			return err
 		}
 	}
-	return it.Error()
+	return s.unreadable(it.Error())
+}
+
+// unreadable returns the error of a read, which is the store's end if it says
+// that the files are damaged.
+func (s *Store) unreadable(err error) error {
+	if err = asDamage(err); errors.Is(err, ErrDamaged) {
+		return s.fault.set("read", err)
+	}
+	return err
 }
 
 // PutMeta stores value under a name of the node's own (ring history, members);

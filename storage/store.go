@@ -75,7 +75,7 @@ func (s *Store) Close() error {
 		err = fault
 	}
 	if err == nil {
-		err = writeMarker(s.fs, s.dir, cleanFile, s.Actor().String())
+		err = leaveSeal(s.fs, s.dir, s.Actor().String())
 	}
 	if err := errors.Join(err, s.lock.Close()); err != nil {
 		return fmt.Errorf("closing data directory %s: %w", s.dir, err)

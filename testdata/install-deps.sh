@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests drive dynaring with, where it is missing: redis-cli,
 # redis-server (for comparison), the Redis clients of Python, Node, PHP, Ruby and
-# C, and the C compiler that Go's race detector links with. For Debian and its
-# kin.
+# C, strace, which makes disks slow and has them fail, and the C compiler that
+# Go's race detector links with. For Debian and its kin.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,7 @@ need python3 /usr/bin/python3 --version
 need python3-redis /usr/bin/python3 -c 'import redis'
 need nodejs node --version
 need npm npm --version
+need strace strace -V
 need gcc gcc --version
 need libc6-dev test -e /usr/include/stdlib.h
 need libhiredis-dev test -e /usr/include/hiredis/hiredis.h

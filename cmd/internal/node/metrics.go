@@ -39,7 +39,7 @@ func (m *metrics) collectSettling(out chan<- prometheus.Metric, send func(kind p
 	if s.Collect.HeldUp != "" {
 		held = 1
 	}
-	gauge("collection_held_up", "Whether a member that does not answer keeps dead cells from being collected.", held)
+	gauge("collection_held_up", "Whether a member that does not answer, or a hint, keeps dead cells from being collected.", held)
 	m.collectHints(out, &s)
 }
 

@@ -175,7 +175,9 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-n.asked:
 	case err = <-s.failed:
 	case err = <-n.fatal:
-		return errors.Join(err, n.abandon(s))
+	}
+	if errors.Is(err, storage.ErrFailed) {
+		return n.abandon(s, err)
 	}
 	return errors.Join(err, n.stop(s))
 }
@@ -190,15 +192,19 @@ func (n *Node) stop(s *stack) error {
 // system call cannot be waited for, and the process is about to end.
 const abandonAfter = 10 * time.Second
 
-// abandon is stop for a node whose disk has failed: what it can do in time.
-func (n *Node) abandon(s *stack) error {
+// abandon is stop for a node whose disk has failed: what it can do in time. It
+// returns why, with what else went wrong but for what follows from it.
+func (n *Node) abandon(s *stack, why error) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.stop(s) }()
 	select {
 	case err := <-stopped:
-		return err
+		if errors.Is(err, storage.ErrFailed) {
+			return why
+		}
+		return errors.Join(why, err)
 	case <-time.After(abandonAfter):
-		return fmt.Errorf("the data directory did not let go within %v", abandonAfter)
+		return errors.Join(why, fmt.Errorf("the data directory did not let go within %v", abandonAfter))
 	}
 }
 

@@ -60,9 +60,17 @@ func Draw(seed uint64) Run {
 	}
 	if oneIn(4) && r.Nodes >= r.N {
 		if oneIn(2) {
-			r.Chaos.Wipe, r.Chaos.Restore = true, oneIn(3)
+			r.Chaos.Wipe, r.Chaos.Restore = true, oneIn(2)
 		} else {
 			r.Chaos.Join = []string{"j1", "j2"}[:1+rng.IntN(2)]
+		}
+	}
+	if r.Chaos.Restore {
+		switch rng.IntN(3) {
+		case 0:
+			r.Chaos.Join = []string{"j1", "j2"}[:1+rng.IntN(2)]
+		case 1: // only what has settled in between survives both
+			r.Chaos.Again, r.Rounds = true, max(r.Rounds, 2)
 		}
 	}
 	r.Load.R, r.Load.W, r.Load.N = r.R, r.W, r.N

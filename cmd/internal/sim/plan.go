@@ -40,6 +40,7 @@ type Chaos struct {
 	Held    bool          // connections that deliver late
 	Wipe    bool          // one node loses its disk, once
 	Restore bool          // and then gets an old copy of it instead of an empty one
+	Again   bool          // in the next round, a node loses its disk too
 	Join    []string      // nodes that join the cluster
 }
 

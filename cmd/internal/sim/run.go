@@ -78,7 +78,7 @@ func (r Run) disturb(c *Cluster, h *History, round int) (done []Step, err error)
 	rng := rand.New(rand.NewPCG(r.Seed, 1+uint64(round)))
 	chaos := r.Chaos
 	if round > 0 {
-		chaos.Wipe, chaos.Join = false, nil
+		chaos.Wipe, chaos.Join = chaos.Again && round == 1, nil
 	}
 	var steps []Step
 	if r.Calm {

@@ -75,7 +75,7 @@ func TestScenario(t *testing.T) {
 
 // long are scenarios in which background work goes on for a long time.
 var long = []string{
-	"collect", "fifty", "frozen", "heldup", "late", "longcut", "minority", "oldhint", "refill", "restore",
+	"collect", "fifty", "frozen", "heldup", "late", "longcut", "minority", "oldhint", "refill", "restore", "restoredown", "restorejoin", "tworestores",
 }
 
 type scenario struct {
