@@ -13,10 +13,12 @@ import (
 )
 
 var (
-	simSeed = flag.Uint64("sim.seed", 0, "seed of the first random run; 0: the fixed ones")
-	simRuns = flag.Int("sim.runs", 1, "number of random runs from sim.seed on, each with the next seed")
-	simNew  = flag.Duration("sim.new", 20*time.Second, "for how long seeds are run that were never run before")
-	simLog  = flag.String("sim.log", "", "file for the nodes' log and the history of the last run")
+	simSeed  = flag.Uint64("sim.seed", 0, "seed of the first random run; 0: the fixed ones")
+	simRuns  = flag.Int("sim.runs", 1, "number of random runs from sim.seed on, each with the next seed")
+	simNew   = flag.Duration("sim.new", 20*time.Second, "for how long seeds are run that were never run before")
+	simCost  = flag.Duration("sim.cost", 0, "skip runs that cost more; 0: none")
+	simAgain = flag.String("sim.again", "", "the command that repeats a run, where that is not this one")
+	simLog   = flag.String("sim.log", "", "file for the nodes' log and the history of the last run")
 )
 
 // fixedSeeds are run every time: between them they see most of what Draw can
@@ -79,6 +81,9 @@ func TestRandomNew(t *testing.T) {
 }
 
 func randomRun(t *testing.T, r Run) {
+	if *simCost != 0 && r.costs() > *simCost {
+		t.Skipf("costs %v, more than %v", r.costs(), *simCost)
+	}
 	defer watch(r.String())()
 	cryptotest.SetGlobalRandom(t, r.Seed)
 	log := new(Log)
@@ -101,9 +106,19 @@ func randomRun(t *testing.T, r Run) {
 		saveLog(t, log, res)
 	}
 	if len(res.Broken) > 0 {
-		t.Errorf("go test ./cmd/internal/sim -run 'TestRandom$' -sim.seed=%d\n%s\nfaults:\n%s",
-			r.Seed, strings.Join(someOf(res.Broken), "\n"), lines(res.Steps))
+		t.Errorf("%s\n%s\nfaults:\n%s", again(r.Seed), strings.Join(someOf(res.Broken), "\n"), lines(res.Steps))
 	}
+}
+
+// again says how to repeat the run of a seed. Here goroutines take turns as
+// they like: only under cmd/internal/replay is a seed one execution.
+func again(seed uint64) string {
+	if *simAgain != "" {
+		return *simAgain
+	}
+	return fmt.Sprintf(`go test ./cmd/internal/sim -run 'TestRandom$' -sim.seed=%d
+    may need some runs to fail again; make replay SEED=%d ORDERS=8
+    looks for an order of goroutines in which it fails every time`, seed, seed)
 }
 
 // maxAlike is how many broken laws are shown of those that read alike.
