@@ -17,6 +17,8 @@ var (
 	simRuns  = flag.Int("sim.runs", 1, "number of random runs from sim.seed on, each with the next seed")
 	simNew   = flag.Duration("sim.new", 20*time.Second, "for how long seeds are run that were never run before")
 	simCost  = flag.Duration("sim.cost", 0, "skip runs that cost more; 0: none")
+	simMost  = flag.Duration("sim.length", 0, "end rounds of faults after so long; 0: when the seed does")
+	simLie   = flag.Bool("sim.lie", false, "disks do not sync what they say, so that law 4 is broken")
 	simAgain = flag.String("sim.again", "", "the command that repeats a run, where that is not this one")
 	simLog   = flag.String("sim.log", "", "file for the nodes' log and the history of the last run")
 )
@@ -62,8 +64,9 @@ const maxCost = 2 * time.Hour
 // work of so many hours of one node.
 func (r Run) costs() time.Duration {
 	idle := time.Duration(r.Nodes*r.Rounds) * (r.Length + r.Pause)
-	joins := time.Duration(r.Nodes*r.Nodes) * 3 * time.Minute
-	return idle + time.Duration(r.Nodes)*r.Linger + joins
+	joins := time.Duration(r.Nodes*r.Nodes) * time.Minute
+	requests := 2 * time.Duration(r.Load.Clients*r.Rounds) * r.Length / (r.Load.MinThink + r.Load.MaxThink)
+	return idle + time.Duration(r.Nodes)*r.Linger + joins + requests*100*time.Millisecond
 }
 
 // TestRandomNew runs seeds that nobody knows yet.
@@ -81,6 +84,9 @@ func TestRandomNew(t *testing.T) {
 }
 
 func randomRun(t *testing.T, r Run) {
+	if r.Lying = *simLie; *simMost != 0 {
+		r.Length = min(r.Length, *simMost)
+	}
 	if *simCost != 0 && r.costs() > *simCost {
 		t.Skipf("costs %v, more than %v", r.costs(), *simCost)
 	}
