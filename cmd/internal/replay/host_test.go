@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,38 +70,79 @@ func TestWorld(t *testing.T) {
 	}
 }
 
-// cheap is what the run may cost that is repeated, as one seed in six does: it
-// takes some seconds. Of so many tries one is as good as certain to be cheap.
+// cheap skips all runs but those that take seconds, if they are short as well. Of
+// so many tries one is as good as certain to be cheap.
 const (
-	cheap = "-sim.cost=50m"
+	cheap = "-sim.cost=20m"
 	tries = 100
 )
 
-// TestReplay runs a seed that nobody knows yet, twice: every byte of what is
-// printed, of the history and of the nodes' logs is the same, whether the laws
+// TestReplay runs the simulator: every byte of what is printed, of the history
+// and of the nodes' logs is the same in every run of a seed, whether the laws
 // hold or not.
 func TestReplay(t *testing.T) {
 	h := startHost(t, simulator)
+	t.Run("new", func(t *testing.T) { t.Parallel(); replayNew(t, h) })
+	t.Run("failing", func(t *testing.T) { t.Parallel(); replayFailing(t, h) })
+}
+
+// replayNew runs a seed that nobody knows yet, twice, and once in another order.
+func replayNew(t *testing.T, h *host) {
 	o := options{seed: *newSeed, orders: 1, times: 2, log: filepath.Join(t.TempDir(), "history")}
-	var said strings.Builder
-	for range tries {
-		said.Reset()
-		if err := o.runs(t.Context(), h, t.TempDir(), &said, cheap); err != nil {
-			t.Fatalf("%s%v", said.String(), err)
-		}
-		if !strings.Contains(said.String(), "--- SKIP") {
-			break
-		}
-		o.seed++
+	short := "-sim.length=1s"
+	said, err := o.firstCheap(t, h, short)
+	if err != nil {
+		t.Fatalf("%s%v", said, err)
 	}
-	t.Log(said.String())
-	text, err := os.ReadFile(o.log)
+	t.Log(said)
+	history, err := os.ReadFile(o.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(regexp.MustCompile(`(?m)^ .*$`).FindAll(text, -1)); n < 100 {
-		t.Errorf("a history of %d operations is too short to show anything:\n%s", n, text)
+	if n := len(regexp.MustCompile(`(?m)^ .*$`).FindAll(history, -1)); n < 100 {
+		t.Errorf("a history of %d operations is too short to show anything:\n%s", n, history)
 	}
+	other, err := o.once(t.Context(), h, t.TempDir(), o.order+1, []string{short})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(history, other.history) {
+		t.Errorf("seed %d has the same history in another order", o.seed)
+	}
+}
+
+// replayFailing runs a seed on disks that lie: what it loses it loses every time.
+func replayFailing(t *testing.T, h *host) {
+	o := options{seed: 1, orders: 1, times: 2}
+	for range tries {
+		said, err := o.firstCheap(t, h, "-sim.lie", "-sim.length=3s")
+		if err == nil { // nothing crashed
+			o.seed++
+			continue
+		}
+		want := fmt.Sprintf("fails in order 0; it will again: make replay SEED=%d ORDER=0", o.seed)
+		if !strings.HasSuffix(err.Error(), want) || !strings.Contains(said, "2 runs, the same to the last") ||
+			!strings.Contains(said, "no disk holds") {
+			t.Errorf("%s%v", said, err)
+		}
+		return
+	}
+	t.Error("disks that lie lose nothing")
+}
+
+// firstCheap runs the first seed that is cheap, from o.seed on, which it becomes.
+func (o *options) firstCheap(t *testing.T, h *host, args ...string) (string, error) {
+	t.Helper()
+	for range tries {
+		var said strings.Builder
+		err := o.runs(t.Context(), h, t.TempDir(), &said, append(args, cheap)...)
+		if !strings.Contains(said.String(), "--- SKIP") {
+			return said.String(), err
+		}
+		o.seed++
+	}
+	t.Fatalf("no run of %d is cheap", tries)
+	return "", nil
 }
 
 func TestDiffers(t *testing.T) {
