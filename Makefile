@@ -45,6 +45,7 @@ layers: ## Check that arrows between packages point down
 suite: ## The whole suite under -race; real processes last, on their own
 	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
 	go test -timeout 10m ./cmd/internal/sim # what would take too long under -race
+	go test -count=1 -timeout 10m ./cmd/internal/replay # builds the simulator itself, whatever it is now
 	go test -race -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: race
@@ -56,8 +57,13 @@ blackbox: deps ## Real processes and clients, without -race
 	go test -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: soak
-soak: ## Simulate with new seeds until stopped (SEED, JOBS, RACE=1): failing ones are printed
+soak: ## Simulate with new seeds until stopped (SEED, JOBS, RACE=1, EXACT=1): failing ones are printed
 	testdata/soak.sh
+
+.PHONY: replay
+replay: ## Run one seed of the simulation as the same execution every time (SEED, ORDER, ORDERS, TIMES=2, LOG)
+	@test -n "$(SEED)" || { echo "make replay SEED=n: which seed?"; exit 2; }
+	go run ./cmd/internal/replay -seed $(SEED) -order $(or $(ORDER),0) -orders $(or $(ORDERS),1) -times $(or $(TIMES),2) -log "$(LOG)"
 
 .PHONY: mutants
 mutants: ## Break the code in known ways, one after the other, and see that a test fails each time

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/dynaring/dynaring/coordinator"
@@ -210,22 +209,6 @@ func (b *batch) infoReplication() []Field {
 		line("repl_backlog_size", b.s.config.named("repl-backlog-size")),
 		line("repl_backlog_first_byte_offset", 0),
 		line("repl_backlog_histlen", 0),
-	}
-}
-
-func (b *batch) infoCPU() []Field {
-	var self, children syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &self) != nil || syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children) != nil {
-		return nil
-	}
-	seconds := func(t syscall.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Usec) }
-	return []Field{
-		line("used_cpu_sys", seconds(self.Stime)),
-		line("used_cpu_user", seconds(self.Utime)),
-		line("used_cpu_sys_children", seconds(children.Stime)),
-		line("used_cpu_user_children", seconds(children.Utime)),
-		line("used_cpu_sys_main_thread", seconds(self.Stime)),
-		line("used_cpu_user_main_thread", seconds(self.Utime)),
 	}
 }
 

@@ -23,7 +23,7 @@ const module = "github.com/dynaring/dynaring"
 // lines only: not of its own.
 var lines = [][]string{
 	{"cmd/dynaring", "cmd/internal/sim"},
-	{"cmd/internal/node", "cmd/internal/blackbox", "cmd/internal/bench", "cmd/internal/layers"},
+	{"cmd/internal/node", "cmd/internal/blackbox", "cmd/internal/bench", "cmd/internal/layers", "cmd/internal/replay"},
 	{"resp", "antientropy", "cmd/internal/netlab"},
 	{"coordinator"},
 	{"replica"},
@@ -33,7 +33,7 @@ var lines = [][]string{
 }
 
 // outside are packages that see dynaring only as its users do.
-var outside = []string{"cmd/internal/blackbox", "cmd/internal/bench", "cmd/internal/layers", "cmd/internal/netlab", "resp/fidelity"}
+var outside = []string{"cmd/internal/blackbox", "cmd/internal/bench", "cmd/internal/layers", "cmd/internal/netlab", "cmd/internal/replay", "resp/fidelity"}
 
 // pure packages do no I/O and start no goroutine.
 var pure = []string{"storage/version", "ring", "resp/hyperloglog", "resp/rdb"}

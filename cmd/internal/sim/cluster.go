@@ -39,6 +39,8 @@ type Options struct {
 	Configure func(name string, cfg *node.Config)
 	// SyncLow and SyncHigh are how long a sync of a log takes.
 	SyncLow, SyncHigh time.Duration
+	// Lying disks say that they have synced a log, and have not.
+	Lying bool
 }
 
 // Cluster is a number of nodes, each with a host and a disk of its own. Its
@@ -104,6 +106,9 @@ func (c *Cluster) Start(name string) error {
 	n := c.nodes[name]
 	if n == nil {
 		n = &Node{Name: name, Disk: NewDisk(name, c.opts.Seed), ip: fmt.Sprintf("127.0.0.%d", len(c.order)+1)}
+		if c.opts.Lying {
+			n.Disk.Lie()
+		}
 		c.mu.Lock()
 		c.nodes[name] = n
 		c.order = append(c.order, name)

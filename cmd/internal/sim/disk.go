@@ -30,6 +30,7 @@ type Disk struct {
 		low, high time.Duration // a sync of a log takes this long
 		full      bool
 		broken    error // what writes and syncs answer
+		lies      bool  // syncs of logs do nothing
 		backup    *vfs.MemFS
 	}
 }
@@ -126,6 +127,20 @@ func (d *Disk) Break() {
 	defer d.mu.Unlock()
 	d.mu.low, d.mu.high = 0, 0 // it will be closed: see diskFS.early
 	d.mu.broken = fmt.Errorf("disk of %s: %w", d.name, syscall.EIO)
+}
+
+// Lie makes every sync of a log succeed without being one, from now on: what is
+// acknowledged as synced is lost in a crash, and no store can know.
+func (d *Disk) Lie() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.lies = true
+}
+
+func (d *Disk) lies() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.lies
 }
 
 // state returns what a change of mem has to expect.
@@ -289,6 +304,9 @@ func (f *diskFile) sync(op func() error) error {
 		if d := f.fs.disk.syncDelay(f.fs.mem); d > 0 {
 			time.Sleep(d)
 		}
+	}
+	if f.log && f.fs.disk.lies() {
+		op = func() error { return nil }
 	}
 	return f.fs.change(false, op)
 }

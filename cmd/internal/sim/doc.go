@@ -23,7 +23,8 @@
 //
 // A seed fixes the faults, the delays and what the clients do. How goroutines
 // that are ready at the same instant of virtual time take turns is up to the
-// Go scheduler, so a seed that fails once in a while has to be run often.
+// Go scheduler, so a seed that fails once in a while has to be run often, or
+// under cmd/internal/replay, where it is one execution.
 //
 // What runs in a bubble must not wait with a mutex held, must not wait for
 // anything outside, and must be gone at the end. The package must never reach

@@ -21,6 +21,7 @@ type Run struct {
 	Pace       Pace
 	Chaos      Chaos
 	SyncHigh   time.Duration // the longest sync of a log
+	Lying      bool          // disks do not sync what they say: never drawn, as no code can bear it
 }
 
 // manyPairs is a --clock-max that no run reaches: a clock that is cut cannot be

@@ -13,10 +13,14 @@ import (
 )
 
 var (
-	simSeed = flag.Uint64("sim.seed", 0, "seed of the first random run; 0: the fixed ones")
-	simRuns = flag.Int("sim.runs", 1, "number of random runs from sim.seed on, each with the next seed")
-	simNew  = flag.Duration("sim.new", 20*time.Second, "for how long seeds are run that were never run before")
-	simLog  = flag.String("sim.log", "", "file for the nodes' log and the history of the last run")
+	simSeed  = flag.Uint64("sim.seed", 0, "seed of the first random run; 0: the fixed ones")
+	simRuns  = flag.Int("sim.runs", 1, "number of random runs from sim.seed on, each with the next seed")
+	simNew   = flag.Duration("sim.new", 20*time.Second, "for how long seeds are run that were never run before")
+	simCost  = flag.Duration("sim.cost", 0, "skip runs that cost more; 0: none")
+	simMost  = flag.Duration("sim.length", 0, "end rounds of faults after so long; 0: when the seed does")
+	simLie   = flag.Bool("sim.lie", false, "disks do not sync what they say, so that law 4 is broken")
+	simAgain = flag.String("sim.again", "", "the command that repeats a run, where that is not this one")
+	simLog   = flag.String("sim.log", "", "file for the nodes' log and the history of the last run")
 )
 
 // fixedSeeds are run every time: between them they see most of what Draw can
@@ -60,8 +64,9 @@ const maxCost = 2 * time.Hour
 // work of so many hours of one node.
 func (r Run) costs() time.Duration {
 	idle := time.Duration(r.Nodes*r.Rounds) * (r.Length + r.Pause)
-	joins := time.Duration(r.Nodes*r.Nodes) * 3 * time.Minute
-	return idle + time.Duration(r.Nodes)*r.Linger + joins
+	joins := time.Duration(r.Nodes*r.Nodes) * time.Minute
+	requests := 2 * time.Duration(r.Load.Clients*r.Rounds) * r.Length / (r.Load.MinThink + r.Load.MaxThink)
+	return idle + time.Duration(r.Nodes)*r.Linger + joins + requests*100*time.Millisecond
 }
 
 // TestRandomNew runs seeds that nobody knows yet.
@@ -79,6 +84,12 @@ func TestRandomNew(t *testing.T) {
 }
 
 func randomRun(t *testing.T, r Run) {
+	if r.Lying = *simLie; *simMost != 0 {
+		r.Length = min(r.Length, *simMost)
+	}
+	if *simCost != 0 && r.costs() > *simCost {
+		t.Skipf("costs %v, more than %v", r.costs(), *simCost)
+	}
 	defer watch(r.String())()
 	cryptotest.SetGlobalRandom(t, r.Seed)
 	log := new(Log)
@@ -101,9 +112,19 @@ func randomRun(t *testing.T, r Run) {
 		saveLog(t, log, res)
 	}
 	if len(res.Broken) > 0 {
-		t.Errorf("go test ./cmd/internal/sim -run 'TestRandom$' -sim.seed=%d\n%s\nfaults:\n%s",
-			r.Seed, strings.Join(someOf(res.Broken), "\n"), lines(res.Steps))
+		t.Errorf("%s\n%s\nfaults:\n%s", again(r.Seed), strings.Join(someOf(res.Broken), "\n"), lines(res.Steps))
 	}
+}
+
+// again says how to repeat the run of a seed. Here goroutines take turns as
+// they like: only under cmd/internal/replay is a seed one execution.
+func again(seed uint64) string {
+	if *simAgain != "" {
+		return *simAgain
+	}
+	return fmt.Sprintf(`go test ./cmd/internal/sim -run 'TestRandom$' -sim.seed=%d
+    may need some runs to fail again; make replay SEED=%d ORDERS=8
+    looks for an order of goroutines in which it fails every time`, seed, seed)
 }
 
 // maxAlike is how many broken laws are shown of those that read alike.

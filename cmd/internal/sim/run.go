@@ -21,7 +21,7 @@ type Result struct {
 // Do runs the run, within a bubble. It fails where the cluster could not be
 // run to its end; the laws that were broken are in the result.
 func (r Run) Do(log *Log) (res Result, err error) {
-	c := NewCluster(Options{Seed: r.Seed, SyncLow: r.SyncHigh / 10, SyncHigh: r.SyncHigh, Configure: func(_ string, cfg *node.Config) {
+	c := NewCluster(Options{Seed: r.Seed, SyncLow: r.SyncHigh / 10, SyncHigh: r.SyncHigh, Lying: r.Lying, Configure: func(_ string, cfg *node.Config) {
 		cfg.N, cfg.R, cfg.W, cfg.Durability, cfg.ClockMax = r.N, r.R, r.W, r.Durability, manyPairs
 	}})
 	c.Log = log

@@ -1,0 +1,3 @@
+package rawalloc
+
+const maxArrayLen = 1<<31 - 1
