@@ -158,6 +158,9 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 	case !r.takes(len(args)):
 		b.error("ERR Invalid number of arguments specified for command")
 		return
+	case slices.ContainsFunc(r.at, func(k spec) bool { return k.first >= len(args) }):
+		b.error("ERR Invalid arguments specified for command") // PFMERGE of nothing
+		return
 	}
 	n := 0
 	for range r.keys(len(args)) {
