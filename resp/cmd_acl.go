@@ -127,33 +127,15 @@ func aclGenPass(b *batch, args [][]byte) {
 	b.str(hex.EncodeToString(secret)[:digits])
 }
 
-// aclLog answers what was denied: nothing ever is.
-func aclLog(b *batch, args [][]byte) {
-	switch {
-	case len(args) > 3:
-		b.fail(errSubcommandArgs(args))
-	case len(args) == 3 && is(args[2], "RESET"):
-		b.ok()
-	case len(args) == 3:
-		if _, err := parseInt(args[2]); err != nil {
-			b.fail(err)
-			return
-		}
-		b.array(0)
-	default:
-		b.array(0)
-	}
-}
-
 func aclDryRun(b *batch, args [][]byte) {
 	if string(args[2]) != defaultUser {
-		b.error(fmt.Sprintf("ERR User '%s' not found", args[2]))
+		b.error(fmt.Sprintf("ERR User '%s' not found", quoteAll(args[2])))
 		return
 	}
 	r := b.s.table.find(args[3:])
 	switch {
 	case r == nil:
-		b.error(fmt.Sprintf("ERR Command '%s' not found", args[3]))
+		b.error(fmt.Sprintf("ERR Command '%s' not found", quoteAll(args[3])))
 	case !r.takes(len(args) - 3):
 		b.fail(errArity(r.name))
 	default:
@@ -210,8 +192,7 @@ func aclHelp(b *batch, _ [][]byte) {
 const errModules = fault(`ERR MODULE command not allowed. If the enable-module-command option is set to "local", you can run it from a local connection, ` +
 	`otherwise you need to set this option in the configuration file, and then restart the server.`)
 
-func moduleList(b *batch, _ [][]byte)    { b.array(0) }
-func moduleRefused(b *batch, _ [][]byte) { b.fail(errModules) }
+func moduleList(b *batch, _ [][]byte) { b.array(0) }
 
 func moduleHelp(b *batch, _ [][]byte) {
 	b.help("MODULE",

@@ -42,7 +42,7 @@ func clientSetInfo(b *batch, args [][]byte) {
 		b.ok()
 		return
 	}
-	b.error(fmt.Sprintf("ERR Unrecognized option '%s'", args[2]))
+	b.error(fmt.Sprintf("ERR Unrecognized option '%s'", quoteAll(args[2])))
 }
 
 // clientNoEvict and clientNoTouch (of Redis 7.2) note what they are told: no
@@ -205,7 +205,7 @@ func (t *tracking) check() error {
 	for i, p := range t.prefixes {
 		for _, q := range t.prefixes[i+1:] {
 			if bytes.HasPrefix(p, q) || bytes.HasPrefix(q, p) {
-				return fault(fmt.Sprintf("ERR Prefix '%s' overlaps with another provided prefix '%s'. Prefixes for a single client must not overlap.", p, q))
+				return fault(fmt.Sprintf("ERR Prefix '%s' overlaps with another provided prefix '%s'. Prefixes for a single client must not overlap.", quoteAll(p), quoteAll(q)))
 			}
 		}
 	}

@@ -71,7 +71,7 @@ func clientType(name []byte) (string, error) {
 	case is(name, "MASTER"):
 		return typeMaster, nil
 	}
-	return "", fault(fmt.Sprintf("ERR Unknown client type '%s'", quote(name, len(name))))
+	return "", fault(fmt.Sprintf("ERR Unknown client type '%s'", quoteAll(name)))
 }
 
 // is reports whether the client is of a type.
@@ -182,7 +182,7 @@ func (f *killFilter) parse(args [][]byte) (err error) {
 			f.local = value
 		case is(args[0], "USER"):
 			if string(value) != defaultUser {
-				return fault(fmt.Sprintf("ERR No such user '%s'", quote(value, len(value))))
+				return fault(fmt.Sprintf("ERR No such user '%s'", quoteAll(value)))
 			}
 		case is(args[0], "SKIPME") && (is(value, "YES") || is(value, "NO")):
 			f.me = is(value, "NO")

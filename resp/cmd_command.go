@@ -1,6 +1,9 @@
 package resp
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // commandAll answers COMMAND: every command's row.
 func commandAll(b *batch, _ [][]byte) {
@@ -155,6 +158,9 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 	case !r.takes(len(args)):
 		b.error("ERR Invalid number of arguments specified for command")
 		return
+	case slices.ContainsFunc(r.at, func(k spec) bool { return k.first >= len(args) }):
+		b.error("ERR Invalid arguments specified for command") // PFMERGE of nothing
+		return
 	}
 	n := 0
 	for range r.keys(len(args)) {
@@ -167,23 +173,42 @@ func (b *batch) keysOf(args [][]byte, flags bool) {
 		}
 		b.bulk(args[at])
 		if flags {
-			b.words(accessOf(access, args))
+			b.words(accessOf(r, access, args))
 		}
 	}
 }
 
-// accessOf returns what a command does to its keys, which for SET depends on
-// its options.
-func accessOf(access string, args [][]byte) string {
-	if !contains(access, "variable_flags") {
+// accessOf returns what a command does to its key, which for SET and BITFIELD
+// depends on their options.
+func accessOf(r *row, access string, args [][]byte) string {
+	const replaces, changes = "OW update", "RW access update"
+	switch {
+	case !contains(access, "variable_flags"):
 		return access
+	case r.name == "bitfield" && onlyGets(args[2:]):
+		return "RO access"
+	case r.name == "bitfield":
+		return changes
+	case slices.ContainsFunc(args[3:], func(a []byte) bool { return is(a, "GET") }):
+		return changes
+	default:
+		return replaces
 	}
-	for _, a := range args[3:] {
-		if is(a, "GET") {
-			return "RW access update"
+}
+
+// onlyGets reports whether the operations of a BITFIELD change nothing.
+func onlyGets(ops [][]byte) bool {
+	for len(ops) > 0 {
+		switch {
+		case is(ops[0], "GET") && len(ops) > 2:
+			ops = ops[3:]
+		case is(ops[0], "OVERFLOW") && len(ops) > 1:
+			ops = ops[2:]
+		default:
+			return false
 		}
 	}
-	return "OW update"
+	return true
 }
 
 func commandHelp(b *batch, _ [][]byte) {

@@ -3,7 +3,6 @@ package resp
 import (
 	"bytes"
 	"fmt"
-	"math"
 )
 
 func okCommand(b *batch, _ [][]byte) { b.ok() }
@@ -43,12 +42,10 @@ func reset(b *batch, _ [][]byte) {
 
 // selectDB knows one database, as a cluster does.
 func selectDB(b *batch, args [][]byte) {
-	n, err := parseInt(args[1])
+	n, err := parseInt32(args[1])
 	switch {
 	case err != nil:
 		b.fail(err)
-	case n < math.MinInt32 || n > math.MaxInt32:
-		b.error("ERR value is out of range, value must between -2147483648 and 2147483647")
 	case n != 0 && b.ss.view == ClusterView:
 		b.fail(notInCluster("SELECT"))
 	case n != 0:
@@ -64,8 +61,8 @@ func auth(b *batch, args [][]byte) {
 		b.fail(errSyntax)
 	case len(args) == 2 && b.s.settings().password == "":
 		b.fail(errNoPassword)
-	case len(args) == 2 && !b.s.authenticate(defaultUser, args[1]),
-		len(args) == 3 && !b.s.authenticate(string(args[1]), args[2]):
+	case len(args) == 2 && !b.authenticate(args, defaultUser, args[1]),
+		len(args) == 3 && !b.authenticate(args, string(args[1]), args[2]):
 		b.fail(errWrongPass)
 	default:
 		b.ss.authed = true
@@ -92,7 +89,7 @@ func hello(b *batch, args [][]byte) {
 	for i := 2; i < len(args); i++ {
 		switch more := len(args) - 1 - i; {
 		case is(args[i], "AUTH") && more >= 2:
-			if !b.s.authenticate(string(args[i+1]), args[i+2]) {
+			if !b.authenticate(args, string(args[i+1]), args[i+2]) {
 				b.fail(errWrongPass)
 				return
 			}
@@ -107,7 +104,7 @@ func hello(b *batch, args [][]byte) {
 			b.ss.name = string(args[i])
 			b.ss.client.show(b.ss.profile)
 		default:
-			b.error(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", args[i]))
+			b.error(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", quoteAll(args[i])))
 			return
 		}
 	}

@@ -73,12 +73,8 @@ func (b *batch) restored(u *unit) (value []byte, expiry int64, err error) {
 		return nil, 0, err
 	case ttl < 0:
 		return nil, 0, fault("ERR Invalid TTL value, must be >= 0")
-	case ttl > 0 && u.opt.flags&restoreAbsTTL != 0:
-		expiry = ttl
-	case ttl > math.MaxInt64-b.now:
-		return nil, 0, errExpire(u.row.name)
-	case ttl > 0:
-		expiry = b.now + ttl
+	case ttl > 0 && u.opt.flags&restoreAbsTTL == 0:
+		ttl += b.now // negative: beyond the end of time
 	}
 	value, err = rdb.Parse(u.args[3], b.s.settings().maxValue)
 	var size *rdb.SizeError
@@ -89,8 +85,10 @@ func (b *batch) restored(u *unit) (value []byte, expiry int64, err error) {
 		err = fault("ERR Bad data format")
 	case err != nil:
 		err = fault("ERR " + err.Error())
+	case ttl < 0:
+		err = errExpire(u.row.name)
 	}
-	return value, expiry, err
+	return value, ttl, err
 }
 
 // writeRestore writes the value of a payload. That the key is there already

@@ -145,7 +145,7 @@ func copyKey(b *batch, args [][]byte) {
 			replace = true
 		case is(args[i], "DB") && i+1 < len(args):
 			i++
-			if err := parseDB(args[i], errNotInteger); err != nil {
+			if err := parseDB(args[i]); err != nil {
 				b.fail(err)
 				return
 			}
@@ -171,15 +171,12 @@ func copyKey(b *batch, args [][]byte) {
 }
 
 // parseDB reads the number of a database: there is only 0.
-func parseDB(arg []byte, malformed error) error {
-	n, err := parseInt(arg)
-	switch {
-	case err != nil:
-		return malformed
-	case n != 0:
-		return errDBIndex
+func parseDB(arg []byte) error {
+	n, err := parseInt32(arg)
+	if err == nil && n != 0 {
+		err = errDBIndex
 	}
-	return nil
+	return err
 }
 
 // notInCluster is what commands about other databases answer on the cluster
@@ -194,7 +191,7 @@ func move(b *batch, args [][]byte) {
 		b.fail(notInCluster("MOVE"))
 		return
 	}
-	if err := parseDB(args[2], errNotInteger); err != nil {
+	if err := parseDB(args[2]); err != nil {
 		b.fail(err)
 		return
 	}
@@ -207,13 +204,13 @@ func swapDB(b *batch, args [][]byte) {
 		return
 	}
 	for i, malformed := range []error{errFirstDB, errSecondDB} {
-		if _, err := parseInt(args[i+1]); err != nil {
+		if _, err := parseInt32(args[i+1]); err != nil {
 			b.fail(malformed)
 			return
 		}
 	}
 	for _, arg := range args[1:] {
-		if err := parseDB(arg, errNotInteger); err != nil {
+		if err := parseDB(arg); err != nil {
 			b.fail(err)
 			return
 		}

@@ -174,7 +174,7 @@ func (c *config) set(list []Parameter) (before, now *settings, err error) {
 	for i, s := range list {
 		p := c.byName[strings.ToLower(s.Name)]
 		if p == nil {
-			return nil, nil, fault("ERR Unknown option or number of arguments for CONFIG SET - '" + s.Name + "'")
+			return nil, nil, fault("ERR Unknown option or number of arguments for CONFIG SET - '" + quoteAll(s.Name) + "'")
 		}
 		switch params[i] = p; {
 		case p.kind == immutable:

@@ -21,6 +21,7 @@ func (f fault) Error() string { return string(f) }
 const (
 	errSyntax       = fault("ERR syntax error")
 	errNotInteger   = fault("ERR value is not an integer or out of range")
+	errInt32        = fault("ERR value is out of range, value must between -2147483648 and 2147483647")
 	errNoAuth       = fault("NOAUTH Authentication required.")
 	errWrongPass    = fault("WRONGPASS invalid username-password pair or user is disabled.")
 	errNoPassword   = fault("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
@@ -112,8 +113,11 @@ func errSubcommandArgs(args [][]byte) fault {
 }
 
 // quote returns the first n bytes of b, and like C nothing behind a zero byte.
-func quote(b []byte, n int) string {
-	s, _, _ := strings.Cut(string(b[:min(n, len(b))]), "\x00")
+func quote(b []byte, n int) string { return quoteAll(b[:min(n, len(b))]) }
+
+// quoteAll returns all of a client's word but what is behind a zero byte.
+func quoteAll[T string | []byte](word T) string {
+	s, _, _ := strings.Cut(string(word), "\x00")
 	return s
 }
 

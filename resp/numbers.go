@@ -16,6 +16,15 @@ func parseInt(b []byte) (int64, error) {
 	return n, nil
 }
 
+// parseInt32 reads a decimal that Redis keeps in 32 bits.
+func parseInt32(b []byte) (int64, error) {
+	n, err := parseInt(b)
+	if err == nil && (n < math.MinInt32 || n > math.MaxInt32) {
+		err = errInt32
+	}
+	return n, err
+}
+
 // is reports whether an option's word is w, given in upper case.
 func is(arg []byte, w string) bool {
 	if len(arg) != len(w) {

@@ -36,14 +36,15 @@ type row struct {
 
 	subs []*row
 
-	exec   func(b *batch, args [][]byte)
-	start  func(b *batch, args [][]byte) func(*batch)
-	plan   func(b *batch, u *unit) error                 // reads the options; optional
-	read   func(b *batch, u *unit)                       // appends the reply: u.cell is read
-	write  func(b *batch, u *unit, w *coordinator.Write) // says what is to be done
-	finish func(b *batch, u *unit)                       // appends the reply: it was done
-	class  coordinator.Class                             // unless plan decides
-	merge  merge
+	refused fault // answers whoever asks, before anything else is looked at; "": the command is carried out
+	exec    func(b *batch, args [][]byte)
+	start   func(b *batch, args [][]byte) func(*batch)
+	plan    func(b *batch, u *unit) error                 // reads the options; optional
+	read    func(b *batch, u *unit)                       // appends the reply: u.cell is read
+	write   func(b *batch, u *unit, w *coordinator.Write) // says what is to be done
+	finish  func(b *batch, u *unit)                       // appends the reply: it was done
+	class   coordinator.Class                             // unless plan decides
+	merge   merge
 
 	internal bool   // asked by composite commands only: clients do not see it
 	partly   string // what of Redis's is missing or differs, and why, for people
@@ -237,6 +238,8 @@ func (t *table) lookup(args [][]byte) (*row, error) {
 		return nil, errUnknownCommand(args)
 	case !r.takes(len(args)):
 		return r, errArity(r.name)
+	case r.refused != "":
+		return r, r.refused
 	}
 	return r, nil
 }

@@ -33,6 +33,7 @@ type Server struct {
 	stats    stats
 	errors   errorCodes
 	slowLog  slowLog
+	denials  denials
 	latency  latencyEvents
 	saves    saves
 	memory   memoryUse

@@ -22,6 +22,7 @@ type settings struct {
 
 	slowerThan  time.Duration // of what the slow log takes; negative: nothing
 	slowMost    int64         // its entries
+	deniedMost  int64         // entries of ACL LOG
 	spike       time.Duration // from which on a latency is an event; 0: never
 	histograms  bool
 	percentiles []percentile
@@ -72,6 +73,7 @@ func newSettings(value func(name string) string) (*settings, error) {
 		maxClients: number("maxclients"), maxValue: int(min(number("proto-max-bulk-len"), maxBulk)),
 		idle:       time.Duration(number("timeout")) * time.Second,
 		slowerThan: atMost(number("slowlog-log-slower-than"), time.Microsecond), slowMost: number("slowlog-max-len"),
+		deniedMost: number("acllog-max-len"),
 		spike:      atMost(number("latency-monitor-threshold"), time.Millisecond),
 		histograms: value("latency-tracking") == yes, level: logLevels[value("loglevel")],
 	}

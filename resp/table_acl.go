@@ -87,7 +87,7 @@ func aclCommands() []*row {
 					args: []argument{
 						oneOf("operation", integer("count"), word("reset", "RESET")).opt(),
 					},
-					partly: "always empty: nothing is denied to the one user",
+					partly: "failed authentications: nothing else is denied to the one user",
 					exec:   aclLog,
 				},
 				{

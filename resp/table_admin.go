@@ -126,8 +126,8 @@ func adminCommands() []*row {
 						str("path"),
 						str("arg").opt().many(),
 					},
-					partly: "refused, as Redis does by default",
-					exec:   moduleRefused,
+					partly:  "refused, as Redis does by default",
+					refused: errModules,
 				},
 				{
 					name: "module|loadex", arity: -3, flags: "admin noscript no_async_loading", cats: "@admin @slow @dangerous",
@@ -138,8 +138,8 @@ func adminCommands() []*row {
 						block("configs", str("name"), str("value")).after("CONFIG").opt().many().manyTokens(),
 						block("args", str("arg")).after("ARGS").opt().many(),
 					},
-					partly: "refused, as Redis does by default",
-					exec:   moduleRefused,
+					partly:  "refused, as Redis does by default",
+					refused: errModules,
 				},
 				{
 					name: "module|unload", arity: 3, flags: "admin noscript no_async_loading", cats: "@admin @slow @dangerous",
@@ -148,8 +148,8 @@ func adminCommands() []*row {
 					args: []argument{
 						str("name"),
 					},
-					partly: "refused, as Redis does by default",
-					exec:   moduleRefused,
+					partly:  "refused, as Redis does by default",
+					refused: errModules,
 				},
 			},
 		},
