@@ -57,7 +57,7 @@ const (
 	errShutdown = fault("ERR this node is shutting down, nothing was stored: connect to another one")
 	errTimedOut = fault("NOQUORUM the request's time was up before enough owners answered")
 	errFailed   = fault("ERR this node's data directory failed, it serves nothing until it is started again: see its log")
-	errDamaged  = fault("ERR this node's copy of the key is damaged and the other owners, who have theirs, cannot be reached: nothing was stored, try again")
+	errDamaged  = fault("ERR this node's copy of the key is damaged, and is replaced as soon as enough of the other owners answer: nothing was stored, try again")
 	errTracking = fault("ERR CLIENT TRACKING ON is not supported: writes reach a key through any node, and nodes do not tell each other's clients of them")
 	errInternal = fault("ERR this node could not carry out the command: see its log")
 )
