@@ -76,7 +76,7 @@ func (r *repairer) repair(ctx context.Context, keys []replica.Key) (sure bool, e
 }
 
 // asks reads this node's cells. Those that cannot be read are left out: the
-// scrub is to deal with them.
+// mender sees to them.
 func (r *repairer) asks(keys []replica.Key) (asks []replica.Ask, cells []*version.Cell) {
 	for _, k := range keys {
 		c, err := r.mine.Get(k)

@@ -34,7 +34,7 @@ type Checked interface {
 type ScrubStatus struct {
 	Slots       uint64 // checked
 	LeavesWrong uint64 // hashes that were not what the cells say
-	RowsDamaged uint64 // rows that could not be read: dropped here, and fetched from the others
+	RowsDamaged uint64 // rows that could not be read, as often as it met them
 	Last        time.Time
 }
 
@@ -98,8 +98,10 @@ func (s *Scrubber) scrub(ctx context.Context, slot uint16) {
 	if found.LeavesWrong == 0 && found.RowsDamaged == 0 {
 		return
 	}
-	s.log.Error("a slot was not what it should be; what is missing is fetched from the other owners",
-		"slot", slot, "rows damaged", found.RowsDamaged, "hashes wrong", found.LeavesWrong, "cells", found.Cells)
+	if found.LeavesWrong > 0 { // of damaged rows the replica tells, once
+		s.log.Error("the hashes kept of a slot were not what its cells say, and have been put right",
+			"slot", slot, "hashes", found.LeavesWrong, "cells", found.Cells)
+	}
 	s.mark(slot)
 }
 

@@ -57,6 +57,9 @@ func (s *Status) unsettled() []string {
 	if s.Strays > 0 {
 		say("holds %s of other nodes' slots", count(int64(s.Strays), "cell"))
 	}
+	if s.Damage.Now > 0 {
+		say("has %s that the other owners have not replaced yet", count(int64(s.Damage.Now), "damaged row"))
+	}
 	if s.Coming > 0 {
 		say("has taken over %d of %s", s.Pulled, count(int64(s.Coming), "slot"))
 	}

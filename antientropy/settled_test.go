@@ -33,6 +33,8 @@ func TestUnsettled(t *testing.T) {
 		"hints": {func(s *Status) {
 			s.Hints = []replica.HintStats{{Owner: "n1", Cells: 1, Bytes: 9}, {Owner: "n3", Cells: 2, Bytes: 20, Full: true}, {Owner: "n4", Dropped: 3}}
 		}, []string{"n2 keeps 1 cell for n1 (9 bytes)", "n2 keeps 2 cells for n3 (20 bytes)", "n2 could not keep everything for n3, which has to compare everything"}},
+		"damage": {func(s *Status) { s.Damage = replica.DamageStats{Found: 9, Now: 2, Lost: 1} },
+			[]string{"n2 has 2 damaged rows that the other owners have not replaced yet"}},
 		"strays":     {func(s *Status) { s.Strays = 3 }, []string{"n2 holds 3 cells of other nodes' slots"}},
 		"a takeover": {func(s *Status) { s.Coming, s.Pulled = 64, 8 }, []string{"n2 has taken over 8 of 64 slots"}},
 		"differences": {func(s *Status) { s.Unstepped, s.Lag = 1, 1500*time.Millisecond },

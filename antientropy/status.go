@@ -26,6 +26,7 @@ type Status struct {
 	LastFull map[string]time.Time // by other owner: as of when everything shared was last in step
 	Exchange ExchangeStatus
 	Scrub    ScrubStatus
+	Damage   replica.DamageStats
 	Collect  CollectStatus
 	Handoff  HandoffStatus
 	Returned StraysStatus

@@ -21,7 +21,15 @@ var (
 // NotStarted reports whether an operation's error says that this node has
 // stored nothing of it and cannot now, so that another one may run it.
 func NotStarted(err error) bool {
-	return errors.Is(err, ErrNotOwner) || errors.Is(err, ErrLoading) || refusedHere(err)
+	return errors.Is(err, ErrNotOwner) || errors.Is(err, ErrLoading) || refusedHere(err) || damagedHere(err)
+}
+
+// damagedHere reports whether an operation's error is that of a damaged row of
+// the local replica. Another owner, whose row is sound, carries the operation
+// out: here a write would take the cell for an absent one.
+func damagedHere(err error) bool {
+	var row *storage.DamagedRowError
+	return errors.As(err, &row)
 }
 
 // refusedHere reports whether an operation's error is the local replica's

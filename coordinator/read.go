@@ -198,8 +198,8 @@ func (d *readDriver) run(ctx context.Context, deadline time.Time) {
 	now := time.Now()
 	d.began, d.deadline = now, deadline
 	d.open = len(d.groups)
-	for g := range d.groups {
-		d.readLocal(&d.groups[g])
+	for g := 0; g < len(d.groups); g++ { // readLocal may append some
+		d.readLocal(g)
 		d.advance(g, now)
 	}
 	for d.open > 0 {
@@ -219,18 +219,28 @@ func (d *readDriver) run(ctx context.Context, deadline time.Time) {
 }
 
 // readLocal takes the local replica's answer.
-func (d *readDriver) readLocal(g *readGroup) {
-	if !g.here {
+func (d *readDriver) readLocal(at int) {
+	g := &d.groups[at]
+	if !g.here || g.tally.asked&bit(0) != 0 {
 		return
 	}
 	var err error
+	var damaged []int32
 	size := 0
 	for _, n := range g.items {
 		it := &d.items[n]
-		if it.local, err = d.c.replica.Get(it.key); err != nil {
+		if it.local, err = d.c.replica.Get(it.key); damagedHere(err) {
+			damaged = append(damaged, n)
+			continue
+		}
+		if err != nil {
 			break
 		}
 		size += len(it.local.Bytes())
+	}
+	if len(damaged) > 0 && len(damaged) < len(g.items) && (err == nil || damagedHere(err)) {
+		d.setAside(at, damaged)
+		g, err = &d.groups[at], nil
 	}
 	d.deadline = d.deadline.Add(allowance(size)) // the others hold about as much
 	g.tally.ask(0)
@@ -238,10 +248,29 @@ func (d *readDriver) readLocal(g *readGroup) {
 	if err == nil {
 		return
 	}
-	d.c.log.Warn("the local replica cannot be read", "err", err)
+	if !damagedHere(err) { // of which the replica tells, once
+		d.c.log.Warn("the local replica cannot be read", "err", err)
+	}
 	for _, n := range g.items {
 		d.items[n].local = nil
 	}
+}
+
+// setAside makes a group of their own of items of a group whose rows are damaged
+// here: for them, and only for them, other owners answer in this node's place.
+func (d *readDriver) setAside(at int, items []int32) {
+	d.groups = grow(d.groups)
+	g, n := &d.groups[at], &d.groups[len(d.groups)-1]
+	n.set, n.size, n.here, n.fallbacks = g.set, g.size, true, g.fallbacks
+	n.next, n.late, n.result, n.wide = 0, time.Time{}, pending, false
+	n.targets = append(n.targets[:0], g.targets...)
+	n.tally, n.owners = newTally(g.tally.need, g.owners), g.owners
+	n.tally.ask(0)
+	n.tally.answer(0, false)
+	n.short = n.tally.outcome() == failed
+	n.items = append(n.items[:0], items...)
+	g.items = slices.DeleteFunc(g.items, func(i int32) bool { return slices.Contains(items, i) })
+	d.open++
 }
 
 // advance asks as many nodes as the group is short of, and notes when it has

@@ -95,8 +95,12 @@ func (a answer) Fail(code peer.Code, text string) {
 // serve answers another node's request as a replica and its coordinator do.
 func (n *node) serve(kind uint8, body []byte, reply answer) {
 	bad := func(err error) {
-		if errors.Is(err, storage.ErrDiskFull) {
+		switch {
+		case errors.Is(err, storage.ErrDiskFull):
 			reply.Fail(replica.CodeRefused, err.Error())
+			return
+		case errors.Is(err, storage.ErrDamaged):
+			reply.Fail(replica.CodeDamaged, err.Error())
 			return
 		}
 		reply.Fail(replica.CodeFailed, err.Error())
@@ -150,7 +154,12 @@ func (n *node) serve(kind uint8, body []byte, reply answer) {
 			bad(err)
 			return
 		}
-		reply.Reply(replica.AppendAnswers(nil, n.answers(asks)))
+		answers, err := n.answers(asks)
+		if err != nil {
+			bad(err)
+			return
+		}
+		reply.Reply(replica.AppendAnswers(nil, answers))
 	case replica.KindScan:
 		s, err := replica.DecodeScan(body)
 		if err != nil {
@@ -181,13 +190,13 @@ func (n *node) serve(kind uint8, body []byte, reply answer) {
 // maxAnswered makes answers run out of room early, so that the tests meet it.
 const maxAnswered = 5
 
-func (n *node) answers(asks []replica.Ask) (out []replica.Answer) {
+func (n *node) answers(asks []replica.Ask) (out []replica.Answer, err error) {
 	found := 0
 	for _, a := range asks {
 		cell, err := n.replica.Held(a.Key)
 		switch {
 		case err != nil:
-			n.rig.t.Error(err)
+			return nil, err
 		case cell.Digest() == a.Digest:
 			out = append(out, replica.Answer{Status: replica.Same})
 		case cell == nil:
@@ -199,7 +208,7 @@ func (n *node) answers(asks []replica.Ask) (out []replica.Answer) {
 			out = append(out, replica.Answer{Status: replica.Found, Cell: cell})
 		}
 	}
-	return out
+	return out, nil
 }
 
 // stamp is the clock of a frame that is sent now.

@@ -29,6 +29,7 @@ type rig struct {
 
 	hintLimit  int64              // of all nodes
 	durability storage.Durability // likewise
+	noCache    bool               // likewise: every read is one of the store
 
 	mu    sync.Mutex
 	down  map[string]bool    // from the other nodes' view
@@ -113,8 +114,12 @@ func (r *rig) start(ctx context.Context, name string, opts Options, table *ring.
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	cache := int64(1 << 20)
+	if r.noCache {
+		cache = -1
+	}
 	n := &node{rig: r, name: name, disk: disk, store: store, view: View{Ring: table}, stopped: make(chan struct{})}
-	n.replica = replica.New(replica.Options{Store: store, Clock: r.clock, Lanes: 2, CacheBytes: 1 << 20, HintLimit: r.hintLimit})
+	n.replica = replica.New(replica.Options{Store: store, Clock: r.clock, Lanes: 2, CacheBytes: cache, HintLimit: r.hintLimit})
 	opts.Self = name
 	n.Coordinator = New(opts, n.replica, link{r, name}, n)
 	n.SetExecutor(n.execute)

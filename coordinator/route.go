@@ -36,6 +36,13 @@ func (c *Coordinator) route(slot uint16, class Class, tried []string) (node stri
 	if v.Ring == nil {
 		return "", false, ErrLoading
 	}
+	if class != Reading && c.replica.DamagedIn(slot) {
+		tried = append(tried[:len(tried):len(tried)], "") // another owner mints, if there is one
+		if node, standIn, err = c.choose(&v, v.Ring.Lookup(slot), class, tried); err == nil {
+			return node, standIn, nil
+		}
+		tried = tried[:len(tried)-1]
+	}
 	node, standIn, err = c.choose(&v, v.Ring.Lookup(slot), class, tried)
 	if err != nil {
 		c.counters.noQuorum.Add(1)

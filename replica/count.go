@@ -47,13 +47,13 @@ func (r *Replica) Count(ctx context.Context, c CountRequest) ([]Counted, error) 
 func (r *Replica) count(ctx context.Context, s SlotRange, now int64) (n KeyCount, err error) {
 	from, to := rowRange(s.First, s.Last)
 	var counted []byte // the last key that was counted, as a row without a field
-	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte, damaged error) (bool, error) {
 		if len(counted) > 0 && bytes.HasPrefix(row, counted) {
 			return true, nil
 		}
-		cell, err := version.DecodeCell(value)
+		cell, err := decodeRow(row, value, damaged)
 		if err != nil {
-			return false, fmt.Errorf("counting cells: %w", err)
+			return r.passes(row, fmt.Errorf("counting cells: %w", err))
 		}
 		if !n.See(cell, now) {
 			return true, nil

@@ -33,6 +33,7 @@ type pending struct {
 	owner  *hintOwner // whose hint it is; nil: the replica's own
 	dirty  bool       // the store has to be told
 	learn  bool       // the cache has to be told
+	lost   bool       // the row is damaged, and nobody holds the cell: it is written as an absent one
 }
 
 // begin takes the actor anew: its incarnation may have been raised.
@@ -54,7 +55,7 @@ func (g *group) reset() {
 }
 
 // load returns the row's pending cell, opening its gate when it is touched
-// first. The pointer is good until the next load.
+// first. A damaged row is an error, but for one whose cell is known to be lost. The pointer is good until the next load.
 func (g *group) load(key rowKey, slot uint16) (*pending, error) {
 	at := key.hash
 	for {
@@ -68,15 +69,17 @@ func (g *group) load(key rowKey, slot uint16) (*pending, error) {
 		at++
 	}
 	cell, ok := g.r.cache.open(key)
+	lost := false
 	if !ok {
 		var err error
-		if cell, err = g.r.read(key.row); err != nil {
+		cell, err = g.r.read(key.row)
+		if lost = err != nil && isDamaged(err) && g.r.damage.isLost(key.row); err != nil && !lost {
 			g.r.cache.shut(key, nil, false)
 			return nil, err
 		}
 	}
 	g.index[at] = int32(len(g.pending))
-	g.pending = append(g.pending, pending{key: key, slot: slot, stored: cell, cell: cell, learn: !ok})
+	g.pending = append(g.pending, pending{key: key, slot: slot, stored: cell, cell: cell, learn: !ok && !lost, lost: lost})
 	return &g.pending[len(g.pending)-1], nil
 }
 
@@ -248,6 +251,9 @@ func (g *group) shut(stored bool) {
 		p := &g.pending[i]
 		if p.owner != nil && p.dirty {
 			g.settle(p, stored)
+		}
+		if p.lost && p.dirty && stored {
+			g.r.damage.forget(string(p.key.row))
 		}
 		g.r.cache.shut(p.key, p.cell, stored && p.learn)
 	}

@@ -149,6 +149,16 @@ func (o *hintOwner) add(slot uint16, row int, c *version.Cell, now int64) {
 	}
 }
 
+// forget takes a hint of so many bytes that cannot be read out of the account.
+func (o *hintOwner) forget(slot uint16, bytes int) {
+	o.cells.Add(-1)
+	o.bytes.Add(-int64(bytes))
+	o.dropped.Add(1)
+	if s := &o.slots[slot]; s.cells.Add(-1) == 0 {
+		s.oldest.Store(0)
+	}
+}
+
 func (o *hintOwner) remove(slot uint16, row int, c *version.Cell) {
 	if c != nil {
 		o.cells.Add(-1)
@@ -212,7 +222,9 @@ func (r *Replica) Held(k Key) (*version.Cell, error) {
 	for _, o := range r.hints.all() {
 		if err == nil && o.has(k.Slot) {
 			var hint *version.Cell
-			hint, err = r.get(o, k)
+			if hint, err = r.get(o, k); isDamaged(err) {
+				err = nil // it is given up, and says no more than an absent one
+			}
 			cell = version.Merge(cell, hint)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/dynaring/dynaring/storage"
-	"github.com/dynaring/dynaring/storage/version"
 )
 
 // This file keeps the hints' bound, and takes up their account at the start.
@@ -24,7 +23,7 @@ func (r *Replica) admitHints(owner string, must bool) (*hintOwner, error) {
 		return o, nil
 	}
 	if !o.full.Swap(true) || r.hints.unsaved.Load() {
-		r.push(0, work{task: mark{r}, ops: 1})
+		r.push(0, work{task: mark{r: r}, ops: 1})
 	}
 	return nil, fmt.Errorf("%w: %d bytes", ErrHintsFull, o.bytes.Load())
 }
@@ -33,14 +32,17 @@ func (r *Replica) admitHints(owner string, must bool) (*hintOwner, error) {
 func (r *Replica) ClearFull(owner string) {
 	for _, o := range r.hints.all() {
 		if o.name == owner && o.full.Swap(false) {
-			r.push(0, work{task: mark{r}, ops: 1})
+			r.push(0, work{task: mark{r: r}, ops: 1})
 		}
 	}
 }
 
 // mark stores which owners are marked full. One lane does so for all, so that
 // the last word is what stays.
-type mark struct{ r *Replica }
+type mark struct {
+	r    *Replica
+	done chan<- error // nil: nobody waits
+}
 
 func (mark) slot(int) uint16 { return 0 }
 
@@ -50,7 +52,12 @@ func (m mark) run(g *group, _ int) error {
 }
 
 // end leaves to the next refusal what could not be stored.
-func (m mark) end(err error) { m.r.hints.unsaved.Store(err != nil) }
+func (m mark) end(err error) {
+	m.r.hints.unsaved.Store(err != nil)
+	if m.done != nil {
+		m.done <- err
+	}
+}
 
 // marks encodes the owners that are marked full: n × bytes.
 func (h *hints) marks() []byte {
@@ -91,9 +98,11 @@ func (r *Replica) countHints() error {
 	b := r.store.NewBatch()
 	from, to := storage.HintRows("")
 	now := r.now()
-	err := r.store.Scan(context.Background(), from, to, 0, func(row, value []byte) (bool, error) {
-		if err := r.countHint(row, value, now); err != nil {
+	err := r.store.Scan(context.Background(), from, to, 0, func(row, value []byte, damaged error) (bool, error) {
+		if err := r.countHint(row, value, damaged, now); err != nil {
 			r.log.Error("a hint is given up: its owner has to be compared in full", "err", err)
+			r.damage.found.Add(1)
+			r.damage.hints.Add(1)
 			b.Delete(row)
 		}
 		return true, nil
@@ -110,7 +119,7 @@ func (r *Replica) countHints() error {
 	return c.Wait()
 }
 
-func (r *Replica) countHint(row, value []byte, now int64) error {
+func (r *Replica) countHint(row, value []byte, damaged error, now int64) error {
 	owner, slot, key, _, err := storage.ParseHintRow(row)
 	if err != nil {
 		return err
@@ -119,13 +128,10 @@ func (r *Replica) countHint(row, value []byte, now int64) error {
 	if o == nil || slot >= storage.Slots {
 		return fmt.Errorf("key %q in slot %d for %q: too many owners, or no such slot", key, slot, owner)
 	}
-	cell, err := version.DecodeCell(value)
-	if err == nil && cell == nil {
-		err = version.ErrCorrupt
-	}
+	cell, err := decodeRow(row, value, damaged)
 	if err != nil {
 		o.full.Store(true)
-		return fmt.Errorf("key %q for %q: %w", key, owner, err)
+		return err
 	}
 	o.add(slot, len(row), cell, now)
 	return nil

@@ -41,7 +41,7 @@ func unkept(t testing.TB, fs vfs.FS, first, last int) {
 func marked(t testing.TB, s *storage.Store) (marked bool, leaves, journal int) {
 	t.Helper()
 	from, to := storage.LeavesRows()
-	err := s.Scan(t.Context(), from, to, 0, func(row, _ []byte) (bool, error) {
+	err := s.Scan(t.Context(), from, to, 0, func(row, _ []byte, _ error) (bool, error) {
 		_, mark, err := storage.ParseLeavesRow(row)
 		if leaves++; mark {
 			marked = true
@@ -50,7 +50,7 @@ func marked(t testing.TB, s *storage.Store) (marked bool, leaves, journal int) {
 	})
 	if err == nil {
 		from, to = storage.JournalRows()
-		err = s.Scan(t.Context(), from, to, 0, func([]byte, []byte) (bool, error) { journal++; return true, nil })
+		err = s.Scan(t.Context(), from, to, 0, func([]byte, []byte, error) (bool, error) { journal++; return true, nil })
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func (r *Replica) loadLeaves(ctx context.Context) error {
 func (r *Replica) readLeaves(ctx context.Context) (rows int, err error) {
 	from, to := storage.LeavesRows()
 	marked := false
-	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte, _ error) (bool, error) {
 		slot, mark, err := storage.ParseLeavesRow(row)
 		switch {
 		case err != nil:
@@ -89,7 +89,7 @@ func (r *Replica) replay(ctx context.Context) (next uint64, err error) {
 	var seen *replayed
 	var bad error
 	from, to := storage.JournalRows()
-	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+	err = r.store.Scan(ctx, from, to, 0, func(row, value []byte, _ error) (bool, error) {
 		_, seq, err := storage.ParseJournalRow(row)
 		if err == nil {
 			next = max(next, seq+1)
@@ -125,15 +125,15 @@ func (r *Replica) replayEntry(seen *replayed, e leafEntry, seq uint64) {
 }
 
 // buildLeaves makes leaves that are empty from the cells. Rows that are damaged
-// are as good as absent: Scrub sees to them.
+// are in none until they are mended.
 func (r *Replica) buildLeaves(ctx context.Context) error {
 	from, to := rowRange(0, storage.Slots-1)
 	var sums leafSums
-	at, damaged := uint16(0), 0
-	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
-		slot, cell, err := heldIn(row, value)
+	at := uint16(0)
+	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte, damaged error) (bool, error) {
+		slot, cell, err := heldIn(row, value, damaged)
 		if err != nil {
-			damaged++
+			r.damage.note(err)
 			return true, nil
 		}
 		if slot != at {
@@ -144,24 +144,19 @@ func (r *Replica) buildLeaves(ctx context.Context) error {
 		return true, nil
 	})
 	r.leaves.set(at, &sums)
-	if damaged > 0 {
-		r.log.Warn("rows of cells are damaged", "rows", damaged)
-	}
 	return err
 }
 
 // heldIn returns the cell that a row holds, never nil without an error. The
 // cell is only lent, as the row is.
-func heldIn(row, value []byte) (slot uint16, cell *version.Cell, err error) {
+func heldIn(row, value []byte, damaged error) (slot uint16, cell *version.Cell, err error) {
 	slot, _, _, err = storage.ParseRow(row)
 	if err == nil && slot >= storage.Slots {
 		err = storage.ErrBadRow
 	}
-	if err == nil {
-		cell, err = version.DecodeCell(value)
+	if err != nil {
+		return 0, nil, storage.DamagedRow(row, len(value), err.Error())
 	}
-	if err == nil && cell == nil {
-		err = version.ErrCorrupt
-	}
+	cell, err = decodeRow(row, value, damaged)
 	return slot, cell, err
 }

@@ -22,7 +22,7 @@ func scanLeaves(t rapid.TB, store *storage.Store) map[uint16]leafSums {
 	t.Helper()
 	all := map[uint16]leafSums{}
 	from, to := rowRange(0, storage.Slots-1)
-	err := store.Scan(context.Background(), from, to, 0, func(row, value []byte) (bool, error) {
+	err := store.Scan(context.Background(), from, to, 0, func(row, value []byte, _ error) (bool, error) {
 		slot, _, _, err := storage.ParseRow(row)
 		if err != nil {
 			return false, err

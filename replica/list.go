@@ -41,7 +41,7 @@ func (r *Replica) List(ctx context.Context, slot, leaves uint16, after []byte, l
 	var l Listing
 	var last []byte // the row that the page ends with, so far
 	rows, size := 0, 0
-	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte, damaged error) (bool, error) {
 		if len(l.Items) == limit || size >= maxPageBytes || rows == maxListedRows {
 			l.Next = bytes.Clone(last)
 			return false, nil
@@ -51,9 +51,10 @@ func (r *Replica) List(ctx context.Context, slot, leaves uint16, after []byte, l
 		if leaves&(1<<leafOf(hashRow(row))) == 0 {
 			return true, nil
 		}
-		_, cell, err := heldIn(row, value)
+		_, cell, err := heldIn(row, value, damaged)
 		if err != nil {
-			return true, nil // see Scrub
+			r.damage.note(err)
+			return true, nil
 		}
 		_, key, field, err := storage.ParseRow(row)
 		k := Key{Slot: slot, Key: bytes.Clone(key), Field: bytes.Clone(field)}

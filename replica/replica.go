@@ -55,6 +55,7 @@ type Replica struct {
 	unfit       error // why New has failed
 
 	hints   hints
+	damage  damage
 	probes  probes
 	cache   *cache
 	leaves  *leaves
@@ -103,6 +104,7 @@ func New(o Options) *Replica {
 	r.bulk.init()
 	r.paced.init()
 	r.paced.wait = o.Pace
+	r.damage.init(o.Logger)
 	r.hints.init(bound(o.HintLimit, DefaultHintLimit))
 	if err := errors.Join(r.loadLeaves(context.Background()), r.loadHints()); err != nil {
 		r.unfit = fmt.Errorf("loading what is kept of the cells: %w", err)
@@ -142,6 +144,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		workers.Go(func() { r.paced.work(ctx) })
 	}
 	workers.Go(func() { r.keepLeaves(ctx) })
+	workers.Go(func() { r.giveUpHints(ctx) })
 	<-ctx.Done()
 	r.point.close()
 	r.bulk.close()
@@ -168,7 +171,8 @@ func (r *Replica) refuseAll() {
 }
 
 // Get returns the cell as this replica holds it, nil if it was never written,
-// or was dropped.
+// or was dropped. Where its row is damaged the error is storage.ErrDamaged: there
+// may be a cell, and it is not known which.
 func (r *Replica) Get(k Key) (*version.Cell, error) { return r.get(nil, k) }
 
 // get is Get for o nil, else it returns the hint for o.
@@ -211,12 +215,16 @@ func (r *Replica) read(row []byte) (*version.Cell, error) {
 	b, err := r.store.Get(row)
 	end := r.Uptime()
 	r.reads.add(end, end-begin)
-	if err != nil {
-		return nil, fmt.Errorf("reading a cell: %w", err)
+	if b == nil && err == nil {
+		return nil, nil
 	}
-	cell, err := version.DecodeCell(b)
+	var cell *version.Cell
+	if err == nil {
+		cell, err = decodeRow(row, b, nil)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading a cell of %d bytes: %w", len(b), err)
+		r.damage.note(err)
+		return nil, fmt.Errorf("reading a cell: %w", err)
 	}
 	return cell, nil
 }

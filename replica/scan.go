@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/dynaring/dynaring/storage"
-	"github.com/dynaring/dynaring/storage/version"
 )
 
 // maxPageBytes bounds what a page holds; the cell that exceeds it is its last.
@@ -41,14 +40,14 @@ func (r *Replica) page(ctx context.Context, from, to []byte, s ScanRequest) (Pag
 	var p Page
 	var last []byte
 	size := 0
-	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
+	err := r.store.Scan(ctx, from, to, 0, func(row, value []byte, damaged error) (bool, error) {
 		if len(p.Cells) == limit || size >= maxPageBytes {
 			p.Next = last
 			return false, nil
 		}
-		kc, err := scanned(row, value, s.Stripped)
+		kc, err := scanned(row, value, damaged, s.Stripped)
 		if err != nil {
-			return false, err
+			return r.passes(row, err)
 		}
 		if kc.Key.Slot < s.First || kc.Key.Slot > s.Last {
 			return true, nil // a hint
@@ -64,13 +63,23 @@ func (r *Replica) page(ctx context.Context, from, to []byte, s ScanRequest) (Pag
 	return p, nil
 }
 
+// passes reports whether a scan goes on after a row that cannot be read: where
+// nothing is missed thereby that could be had from another owner.
+func (r *Replica) passes(row []byte, err error) (bool, error) {
+	r.damage.note(err)
+	if isDamaged(err) && (!storage.IsCellRow(row) || r.damage.isLost(row)) {
+		return true, nil
+	}
+	return false, err
+}
+
 // rowRange returns the rows of slots first to last: [from, to).
 func rowRange(first, last uint16) (from, to []byte) {
 	return storage.RowSlotStart(nil, first), storage.RowSlotStart(nil, last+1)
 }
 
 // scanned makes a cell of a row that is only lent.
-func scanned(row, value []byte, stripped bool) (KeyedCell, error) {
+func scanned(row, value []byte, damaged error, stripped bool) (KeyedCell, error) {
 	slot, key, field, err := storage.ParseRow(row)
 	if err != nil {
 		_, slot, key, field, err = storage.ParseHintRow(row)
@@ -82,9 +91,8 @@ func scanned(row, value []byte, stripped bool) (KeyedCell, error) {
 	if !stripped {
 		value = bytes.Clone(value)
 	}
-	kc.Cell, err = version.DecodeCell(value)
-	if err != nil {
-		return KeyedCell{}, fmt.Errorf("scanning the cell of key %q: %w", key, err)
+	if kc.Cell, err = decodeRow(row, value, damaged); err != nil {
+		return KeyedCell{}, fmt.Errorf("scanning cells: %w", err)
 	}
 	if stripped {
 		kc.Cell = kc.Cell.Stripped()

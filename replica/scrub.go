@@ -1,8 +1,8 @@
 package replica
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dynaring/dynaring/storage"
@@ -12,30 +12,33 @@ import (
 type Scrubbed struct {
 	Cells       int
 	LeavesWrong int // leaves that were not what their cells make them, and are now
-	RowsDamaged int // rows that could not be read as cells, and can be now or are gone
+	RowsDamaged int // rows that could not be read as cells
+	RowsMended  int // of them, those that can be now
 }
-
-// maxDamaged bounds the damaged rows that one Scrub removes.
-const maxDamaged = 1024
 
 // found is a slot as its rows have it.
 type found struct {
 	leafSums
-	damaged [][]byte // rows
+	damaged []*storage.DamagedRowError
 }
 
-type scanner func(ctx context.Context, from, to []byte, limit int, fn func(row, value []byte) (bool, error)) error
+type scanner func(ctx context.Context, from, to []byte, limit int, fn storage.Visit) error
 
 // findLeaves makes a slot's leaves from its rows.
 func findLeaves(ctx context.Context, scan scanner, slot uint16) (f found, err error) {
 	from, to := rowRange(slot, slot)
-	err = scan(ctx, from, to, 0, func(row, value []byte) (bool, error) {
-		_, cell, err := heldIn(row, value)
-		switch {
-		case err == nil:
+	err = scan(ctx, from, to, 0, func(row, value []byte, damaged error) (bool, error) {
+		_, cell, err := heldIn(row, value, damaged)
+		if err == nil {
 			f.add(row, cell)
-		case len(f.damaged) < maxDamaged:
-			f.damaged = append(f.damaged, bytes.Clone(row))
+			return true, nil
+		}
+		var bad *storage.DamagedRowError
+		if !errors.As(err, &bad) {
+			return false, err
+		}
+		if len(f.damaged) < maxDamaged {
+			f.damaged = append(f.damaged, bad)
 		}
 		return true, nil
 	})
@@ -46,8 +49,8 @@ func findLeaves(ctx context.Context, scan scanner, slot uint16) (f found, err er
 // damaged row is not one of them: it may be what it should be again.
 func (f *found) wrong(kept *leafSums) (n int) {
 	var excused [LeavesPerSlot]bool
-	for _, row := range f.damaged {
-		excused[leafOf(hashRow(row))] = true
+	for _, d := range f.damaged {
+		excused[leafOf(hashRow(d.Row))] = true
 	}
 	for i := range f.hash {
 		n += int(count(f.hash[i] != kept.hash[i] && !excused[i]))
@@ -60,10 +63,9 @@ func (f *found) wrong(kept *leafSums) (n int) {
 
 // Scrub reads the rows of a slot and compares them with the leaves that are
 // kept of it, while the slot is in use. Leaves that are wrong are put right.
-// Damaged rows are written anew if their cells are cached, else removed, and so
-// missing from their leaves, which is how the other owners' cells come to take
-// their place. What such a row had of this node's own counters is not known any
-// more, so it goes on under its next incarnation before that (law 3).
+// Damaged rows are written anew if their cells are cached; the others are left
+// for Mend, and meanwhile in no leaf: the slot is in step with nobody who holds
+// their cells.
 func (r *Replica) Scrub(ctx context.Context, slot uint16) (Scrubbed, error) {
 	slot %= storage.Slots
 	kept, f, err := r.lookAt(ctx, slot)
@@ -73,20 +75,17 @@ func (r *Replica) Scrub(ctx context.Context, slot uint16) (Scrubbed, error) {
 	if len(f.damaged) == 0 && f.leafSums == kept {
 		return Scrubbed{Cells: int(f.cells)}, nil
 	}
-	if len(f.damaged) > 0 {
-		if _, err := r.store.NextIncarnation(); err != nil {
-			return Scrubbed{}, fmt.Errorf("scrubbing slot %d: %w", slot, err)
-		}
-	}
 	var s Scrubbed
 	err = r.inLane(slot, func(l *lane) (err error) {
-		s, err = l.mend(ctx, slot, len(f.damaged) > 0)
+		s, err = l.mend(ctx, slot, nil)
 		return err
 	})
 	if err != nil {
 		return Scrubbed{}, fmt.Errorf("mending slot %d: %w", slot, err)
 	}
-	r.log.Warn("a slot was not what was kept of it", "slot", slot, "leaves", s.LeavesWrong, "damaged rows", s.RowsDamaged)
+	if s.LeavesWrong > 0 {
+		r.log.Warn("a slot was not what was kept of it", "slot", slot, "leaves", s.LeavesWrong)
+	}
 	return s, nil
 }
 
@@ -107,42 +106,6 @@ func (r *Replica) lookAt(ctx context.Context, slot uint16) (kept leafSums, f fou
 		err = closed
 	}
 	return kept, f, err
-}
-
-// mend puts a slot right, in its lane, before any other work of its group. It
-// looks again, as what was found may have changed; remove says whether damaged
-// rows may go.
-func (l *lane) mend(ctx context.Context, slot uint16, remove bool) (s Scrubbed, err error) {
-	r := l.r
-	f, err := findLeaves(ctx, r.store.Scan, slot)
-	if err != nil {
-		return s, err
-	}
-	kept := r.leaves.sums(slot)
-	s = Scrubbed{LeavesWrong: f.wrong(&kept)}
-	b := r.store.NewBatch()
-	if remove {
-		s.RowsDamaged = len(f.damaged)
-		for _, row := range f.damaged {
-			if cell, _, _ := r.cache.get(r.cache.key(row)); cell != nil {
-				b.Set(row, cell.Bytes())
-				f.add(row, cell)
-			} else {
-				b.Delete(row)
-			}
-		}
-	}
-	s.Cells = int(f.cells)
-	c := &l.group.leaves
-	c.replace(slot, f.leafSums)
-	l.writer.write(c, b)
-	if err := settle(r.store.Apply(b, false)); err != nil {
-		c.drop()
-		return Scrubbed{}, err
-	}
-	l.writer.stored(c, &r.journal)
-	r.cache.forget(storage.RowSlotStart(nil, slot))
-	return s, nil
 }
 
 // inLane runs fn on the slot's lane, between its groups, and waits for it.

@@ -86,21 +86,42 @@ func TestScrubMends(t *testing.T) {
 		if s.RowsDamaged != rows || rows == 0 && (s.LeavesWrong == 0) != right || s.LeavesWrong > LeavesPerSlot {
 			t.Fatalf("%+v, with %d damaged rows, leaves right: %v", s, rows, right)
 		}
-		if (g.store.Actor() != actor) != (rows > 0) {
-			t.Fatalf("%d damaged rows, and %v goes on as %v", rows, actor, g.store.Actor())
+		if g.store.Actor() != actor {
+			t.Fatalf("nothing is lost yet, and %v goes on as %v", actor, g.store.Actor())
 		}
 		g.checkLeaves()
 		if s.Cells != int(g.Slot(5).Cells) || g.Leaves(6) != other {
 			t.Fatalf("%+v of %d cells", s, g.Slot(5).Cells)
 		}
+		left := s.RowsDamaged - s.RowsMended
+		if again := g.scrub(5); again != (Scrubbed{Cells: s.Cells, RowsDamaged: left}) {
+			t.Fatalf("again: %+v, after %+v", again, s)
+		}
+		var remedy Remedy
 		for i := range keys + 1 {
-			if _, err := g.Get(inSlot(5, i)); err != nil {
+			k := inSlot(5, i)
+			if _, err := g.Get(k); isDamaged(err) && damaged[i] {
+				remedy.Cells = append(remedy.Cells, KeyedCell{k, f.cell})
+			} else if err != nil {
 				t.Fatalf("key %d: %v", i, err)
 			}
 		}
-		if again := g.scrub(5); again != (Scrubbed{Cells: s.Cells}) {
-			t.Fatalf("again: %+v", again)
+		if n := len(remedy.Cells); n != left || left != len(g.Damaged(false)) {
+			t.Fatalf("%d cells cannot be read, %d of %+v are known", n, len(g.Damaged(false)), s)
 		}
+		remedy.Slot, remedy.Read = 5, time.Now()
+		if n, err := g.Mend(t.Context(), []Remedy{remedy}); err != nil || n != left {
+			t.Fatalf("%d of %d mended, %v", n, left, err)
+		}
+		for i := range remedy.Cells {
+			if c := g.get(remedy.Cells[i].Key); c.Digest() != f.cell.Digest() {
+				t.Fatalf("key %q is %v", remedy.Cells[i].Key.Key, c)
+			}
+		}
+		if again := g.scrub(5); again != (Scrubbed{Cells: s.Cells + left}) || len(g.Damaged(false)) > 0 {
+			t.Fatalf("in the end: %+v, after %+v", again, s)
+		}
+		g.checkLeaves()
 		g.close()
 		g = startRig(t, storage.Options{FS: fs}, o)
 		g.checkLeaves()
@@ -121,7 +142,7 @@ func TestScrubKeepsWhatIsCached(t *testing.T) {
 	}
 	before := g.Leaves(5)
 	g.write(k, []byte("damaged"))
-	if s := g.scrub(5); s != (Scrubbed{Cells: 1, RowsDamaged: 1}) {
+	if s := g.scrub(5); s != (Scrubbed{Cells: 1, RowsDamaged: 1, RowsMended: 1}) {
 		t.Errorf("%+v", s)
 	}
 	if c := g.get(k); c.Digest() != ops[0].Next.Digest() || g.value(k) != "v" || g.Leaves(5) != before {
@@ -184,6 +205,7 @@ func TestScrubUnderLoad(t *testing.T) {
 			if s := g.scrub(5); s.LeavesWrong > 0 || s.RowsDamaged != 1 {
 				t.Fatalf("a damaged row that was in no leaf: %+v", s)
 			}
+			g.write(inSlot(5, 1000), nil)
 		}
 	}
 	stop.Store(true)
@@ -212,7 +234,7 @@ func TestScrubOnFullDisk(t *testing.T) {
 		}
 		fs.free.Store(1 << 30)
 		time.Sleep(2 * time.Second)
-		if s := g.scrub(5); s != (Scrubbed{RowsDamaged: 1}) || g.SlotHash(5) != 0 {
+		if s := g.scrub(5); s != (Scrubbed{RowsDamaged: 1}) || g.SlotHash(5) != 0 { // it is in no leaf
 			t.Errorf("%+v", s)
 		}
 	})

@@ -70,6 +70,8 @@ func (r *Replica) fail(a answerer, err error) {
 		code = CodeHintsFull
 	case errors.Is(err, ErrStale):
 		code = CodeStale
+	case isDamaged(err):
+		code = CodeDamaged
 	case errors.Is(err, ErrClosed), errors.Is(err, storage.ErrClosed), errors.Is(err, context.Canceled):
 		code = CodeClosed
 	}

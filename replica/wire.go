@@ -38,6 +38,7 @@ const (
 	CodeFailed                          // the store failed: some of it may have been done
 	CodeStale                           // the message is too old: nothing was done, it may be sent again
 	CodeHintsFull                       // hints for the owner are at their bound: nothing was stored
+	CodeDamaged                         // a row is damaged: its cell was neither read nor changed
 	CodeOthers     peer.Code = 64
 )
 

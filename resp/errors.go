@@ -58,6 +58,7 @@ const (
 	errShutdown = fault("ERR this node is shutting down, nothing was stored: connect to another one")
 	errTimedOut = fault("NOQUORUM the request's time was up before enough owners answered")
 	errFailed   = fault("ERR this node's data directory failed, it serves nothing until it is started again: see its log")
+	errDamaged  = fault("ERR this node's copy of the key is damaged, and is replaced as soon as enough of the other owners answer: nothing was stored, try again")
 	errTracking = fault("ERR CLIENT TRACKING ON is not supported: writes reach a key through any node, and nodes do not tell each other's clients of them")
 	errInternal = fault("ERR this node could not carry out the command: see its log")
 )
@@ -127,6 +128,7 @@ func faultOf(err error, name func(version.Actor) string) (text string, known boo
 	var f fault
 	var uncertain *coordinator.UncertainError
 	var noQuorum *coordinator.NoQuorumError
+	var damaged *storage.DamagedRowError
 	switch {
 	case errors.As(err, &f):
 		return string(f), true
@@ -146,6 +148,8 @@ func faultOf(err error, name func(version.Actor) string) (text string, known boo
 		return "ERR " + err.Error(), true
 	case errors.Is(err, storage.ErrDiskFull):
 		return "ERR nothing was stored: " + err.Error(), true
+	case errors.As(err, &damaged):
+		return string(errDamaged), true
 	case errors.Is(err, replica.ErrClosed), errors.Is(err, storage.ErrClosed):
 		return string(errShutdown), true
 	case errors.Is(err, storage.ErrFailed):

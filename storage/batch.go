@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -33,11 +34,21 @@ func (s *Store) NewBatch() *Batch {
 	return b
 }
 
-// Set makes value the value of row. Both are copied.
+// Set makes value the value of row. Both are copied, and cells' rows and hints'
+// get a checksum.
 func (b *Batch) Set(row, value []byte) {
-	if b.fits(len(row) + len(value)) {
-		_ = b.p.Set(row, value, nil) // fails on indexed batches only
+	if !b.fits(len(row) + len(value) + checksumBytes) {
+		return
 	}
+	if !sealed(row) {
+		_ = b.p.Set(row, value, nil) // fails on indexed batches only
+		return
+	}
+	op := b.p.SetDeferred(len(row), len(value)+checksumBytes)
+	copy(op.Key, row)
+	copy(op.Value, value)
+	binary.LittleEndian.PutUint64(op.Value[len(value):], checksum(row, value))
+	_ = op.Finish() // likewise
 }
 
 // Delete removes row.

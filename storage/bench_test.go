@@ -137,7 +137,7 @@ func BenchmarkScan(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		err := s.Scan(context.Background(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 1000, func(_, _ []byte) (bool, error) {
+		err := s.Scan(context.Background(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 1000, func(_, _ []byte, _ error) (bool, error) {
 			n++
 			return true, nil
 		})

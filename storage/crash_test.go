@@ -64,7 +64,7 @@ func modelState(n int) (rows map[string]int, floors [modelRows]uint64) {
 func found(t testing.TB, s *Store) int {
 	t.Helper()
 	got := map[string]int{}
-	err := s.Scan(t.Context(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 0, func(r, value []byte) (bool, error) {
+	err := s.Scan(t.Context(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 0, func(r, value []byte, _ error) (bool, error) {
 		_, key, _, err := ParseRow(r)
 		number, _, _ := strings.Cut(string(value), ".")
 		var n int

@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/record"
 )
 
-// ErrDamaged: what is in the data directory's files is not what was written.
-// None of it can be trusted.
+// ErrDamaged: what is stored is not what was written. A *DamagedRowError is about
+// one row; else it is the data directory's files, none of which can be trusted.
 var ErrDamaged = errors.New("its files are damaged")
 
 // What to do about a store that cannot go on.

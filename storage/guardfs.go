@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dynaring/dynaring/storage/seal"
 )
 
 // guardFS stands between Pebble and the file system of the data directory.
@@ -43,9 +45,6 @@ type guardFS struct {
 }
 
 const (
-	// markerPrefix is how Pebble's markers are named: small files that point to
-	// the MANIFEST and the format in force.
-	markerPrefix = "marker."
 	// spaceRetry is how long a write waits before it tries a full disk again.
 	spaceRetry = time.Second
 	// maxShadowFiles bounds what Pebble can make on a frozen disk: enough to
@@ -66,13 +65,7 @@ func (g *guardFS) owns(path string) bool {
 // vital reports whether Pebble cannot go on without the file: logs, MANIFESTs
 // and the markers that point to them, and the directory itself.
 func (g *guardFS) vital(path string) bool {
-	return path == g.dir || vitalName(g.FS.PathBase(path))
-}
-
-// vitalName is vital for a file's name without its directory.
-func vitalName(base string) bool {
-	return strings.HasSuffix(base, ".log") || strings.HasPrefix(base, "MANIFEST-") ||
-		strings.HasPrefix(base, markerPrefix)
+	return path == g.dir || seal.Covers(g.FS.PathBase(path))
 }
 
 // do runs op, which changes path, and answers what Pebble is to be told. A full
@@ -121,7 +114,7 @@ func (g *guardFS) create(what, name string, open func() (vfs.File, error)) (vfs.
 	}
 	var f vfs.File
 	done, err := g.do(what, name, true, func() (err error) {
-		if strings.HasPrefix(g.FS.PathBase(name), markerPrefix) {
+		if strings.HasPrefix(g.FS.PathBase(name), seal.MarkerPrefix) {
 			// What the marker will point to has to be there whenever the
 			// marker is; Pebble syncs the directory only behind it.
 			if err := syncDir(g.FS, g.dir); err != nil {

@@ -30,7 +30,12 @@ const (
 	tempSuffix = ".tmp"
 
 	formatPrefix = "dynaring data directory, format "
-	formatNumber = 1
+	formatNumber = 2
+
+	formatUnsealed = "1" // of before rows had checksums
+
+	adviceOlder = "replace one node after the other: move its directory away, start it with an empty one, under its name and with --join, " +
+		"and wait until DCLUSTER SETTLED says 1; or start the version of dynaring that wrote it"
 
 	maxMarkerBytes = 64 << 10
 )
@@ -234,6 +239,9 @@ func checkFormat(fsys vfs.FS, dir string) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("%w: its %s file says %.40q", ErrForeign, formatFile, content)
+	case number == formatUnsealed:
+		return fmt.Errorf("%w: it is in format %s, whose rows have no checksums, and this program reads format %d; %s",
+			ErrFormat, number, formatNumber, adviceOlder)
 	case number != fmt.Sprint(formatNumber):
 		return fmt.Errorf("%w: it is in format %.20s and this program reads format %d; start the version of dynaring that wrote it, or a newer one",
 			ErrFormat, number, formatNumber)

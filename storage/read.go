@@ -8,7 +8,8 @@ import (
 )
 
 // Get returns row's value, a copy that is the caller's; nil, nil if there is no
-// such row (an empty value is not nil).
+// such row (an empty value is not nil). A row that is not what was written is a
+// *DamagedRowError.
 func (s *Store) Get(row []byte) ([]byte, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
@@ -37,17 +38,23 @@ func (s *Store) read(row []byte) ([]byte, error) {
 		}
 		return nil, s.unreadable(err)
 	}
+	if v, err = unseal(row, v); err != nil {
+		return nil, errors.Join(err, closer.Close())
+	}
 	value := make([]byte, len(v))
 	copy(value, v)
 	return value, closer.Close()
 }
 
+// Visit is what a scan calls with each row. Row and value are its own only until
+// it returns. Where damaged is set, a *DamagedRowError, there is no value.
+type Visit func(row, value []byte, damaged error) (more bool, err error)
+
 // Scan calls fn with the rows in [from, to) in order, at most limit of them (0:
 // all), as they were when it began, until fn says that it wants no more. An
-// empty to has no end. Row and value are fn's only until it returns. It ends
-// early with ctx's error, fn's, or ErrClosed. A scan holds on to old data, so
-// long ones are better cut into pages.
-func (s *Store) Scan(ctx context.Context, from, to []byte, limit int, fn func(row, value []byte) (more bool, err error)) error {
+// empty to has no end. It ends early with ctx's error, fn's, or ErrClosed. A scan
+// holds on to old data, so long ones are better cut into pages.
+func (s *Store) Scan(ctx context.Context, from, to []byte, limit int, fn Visit) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -67,7 +74,7 @@ func bounds(from, to []byte) *pebble.IterOptions {
 	return &pebble.IterOptions{LowerBound: from, UpperBound: to}
 }
 
-func (s *Store) scan(ctx context.Context, it *pebble.Iterator, limit int, fn func(row, value []byte) (bool, error)) error {
+func (s *Store) scan(ctx context.Context, it *pebble.Iterator, limit int, fn Visit) error {
 	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
 		if err := ctx.Err(); err != nil {
@@ -76,11 +83,12 @@ func (s *Store) scan(ctx context.Context, it *pebble.Iterator, limit int, fn fun
 		if s.gate.isShut() {
 			return ErrClosed
 		}
-		value, err := it.ValueAndErr()
+		stored, err := it.ValueAndErr()
 		if err != nil {
 			return s.unreadable(err)
 		}
-		more, err := fn(it.Key(), value)
+		value, damaged := unseal(it.Key(), stored)
+		more, err := fn(it.Key(), value, damaged)
 		if n++; err != nil || !more || n == limit {
 			return err
 		}

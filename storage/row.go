@@ -9,9 +9,9 @@ import (
 
 // Rows are told apart by their first byte:
 //
-//	'c' slot(2, big endian) key' field → a cell
+//	'c' slot(2, big endian) key' field → a cell, checksum (8, see checksum.go)
 //	'f' slot(2, big endian)            → the slot's floor (8, big endian)
-//	'h' owner' slot(2) key' field      → a cell kept for another node
+//	'h' owner' slot(2) key' field      → a cell kept for another node, checksum
 //	'i'                                → the identity of the directory, one row
 //	'j', 'l'                           → see row_leaves.go
 //	'm' name                           → a named setting (PutMeta)

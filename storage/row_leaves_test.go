@@ -92,7 +92,7 @@ func TestDeleteRange(t *testing.T) {
 	}
 	from, to := JournalRows()
 	found := map[uint16]int{}
-	err = s.Scan(t.Context(), from, to, 0, func(row, _ []byte) (bool, error) {
+	err = s.Scan(t.Context(), from, to, 0, func(row, _ []byte, _ error) (bool, error) {
 		lane, seq, err := ParseJournalRow(row)
 		if found[lane]++; lane == 1 && seq < 7 {
 			t.Errorf("row %d was not removed", seq)
@@ -114,7 +114,7 @@ func TestSnapshot(t *testing.T) {
 	}
 	put(t, s, "after", "2", false)
 	rows := 0
-	err = n.Scan(t.Context(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 0, func(row, value []byte) (bool, error) {
+	err = n.Scan(t.Context(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 0, func(row, value []byte, _ error) (bool, error) {
 		if rows++; string(value) != "1" {
 			t.Errorf("it shows %q", value)
 		}
@@ -128,7 +128,7 @@ func TestSnapshot(t *testing.T) {
 	for !s.gate.isShut() {
 		runtime.Gosched()
 	}
-	err = n.Scan(t.Context(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 0, func([]byte, []byte) (bool, error) { return true, nil })
+	err = n.Scan(t.Context(), RowSlotStart(nil, 0), RowSlotStart(nil, Slots), 0, func([]byte, []byte, error) (bool, error) { return true, nil })
 	if !errors.Is(err, ErrClosed) {
 		t.Errorf("a scan while the store closes: %v", err)
 	}

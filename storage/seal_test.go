@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dynaring/dynaring/storage/seal"
 )
 
 // newest returns the path of the data directory's last file whose name begins
@@ -64,7 +66,7 @@ func TestDamageBehindACleanStop(t *testing.T) {
 		{"the log is gone", "", ".log", nil},
 		{"the MANIFEST lacks its last bytes", "MANIFEST-", "", cut(5)},
 		{"the MANIFEST's last bytes are others", "MANIFEST-", "", flip(5)},
-		{"the marker of the MANIFEST is gone", markerPrefix + "manifest.", "", nil},
+		{"the marker of the MANIFEST is gone", seal.MarkerPrefix + "manifest.", "", nil},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			fs := vfs.NewMem()
@@ -115,7 +117,7 @@ func TestSealThatIsNotWhole(t *testing.T) {
 		broken := slices.Clone(sound)
 		broken[at] ^= 1
 		for _, text := range []string{string(broken), string(sound[:at])} {
-			if actor, whole := readSeal(text); whole || actor != "" {
+			if actor, whole := seal.Actor(text); whole || actor != "" {
 				t.Fatalf("%q is whole, of %q", text, actor)
 			}
 		}

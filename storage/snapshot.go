@@ -23,7 +23,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 }
 
 // Scan is [Store.Scan] over what the store was.
-func (n *Snapshot) Scan(ctx context.Context, from, to []byte, limit int, fn func(row, value []byte) (more bool, err error)) error {
+func (n *Snapshot) Scan(ctx context.Context, from, to []byte, limit int, fn Visit) error {
 	if err := n.s.fault.err(); err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func TestScan(t *testing.T) {
 	}
 	from, to := RowSlotStart(nil, 2), RowSlotStart(nil, 3)
 	collect := func(limit, stopAt int) (values []string, err error) {
-		err = s.Scan(t.Context(), from, to, limit, func(_, v []byte) (bool, error) {
+		err = s.Scan(t.Context(), from, to, limit, func(_, v []byte, _ error) (bool, error) {
 			values = append(values, string(v))
 			return len(values) != stopAt, nil
 		})
@@ -113,12 +113,12 @@ func TestScan(t *testing.T) {
 		}
 	}
 	mine := errors.New("mine")
-	if err := s.Scan(t.Context(), from, nil, 0, func(_, _ []byte) (bool, error) { return true, mine }); !errors.Is(err, mine) {
+	if err := s.Scan(t.Context(), from, nil, 0, func(_, _ []byte, _ error) (bool, error) { return true, mine }); !errors.Is(err, mine) {
 		t.Fatalf("fn's error came back as %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Scan(ctx, from, to, 0, func(_, _ []byte) (bool, error) { return true, nil }); !errors.Is(err, context.Canceled) {
+	if err := s.Scan(ctx, from, to, 0, func(_, _ []byte, _ error) (bool, error) { return true, nil }); !errors.Is(err, context.Canceled) {
 		t.Fatalf("a canceled scan said %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestCloseWaitsForCalls(t *testing.T) {
 			for {
 				_, errGet := s.Get(row("k"))
 				errPut := tryPut(s, "k", "v", true)
-				errScan := s.Scan(context.Background(), nil, nil, 0, func(_, _ []byte) (bool, error) { return true, nil })
+				errScan := s.Scan(context.Background(), nil, nil, 0, func(_, _ []byte, _ error) (bool, error) { return true, nil })
 				for _, err := range []error{errGet, errPut, errScan} {
 					if err != nil {
 						if !errors.Is(err, ErrClosed) {
@@ -267,7 +267,8 @@ func TestForeignDirectories(t *testing.T) {
 	}{
 		{"somebody's files", "thesis.tex", "", ErrForeign, "thesis.tex"},
 		{"another program's", formatFile, "something else", ErrForeign, "something else"},
-		{"a newer format", formatFile, formatPrefix + "2\n", ErrFormat, "format 2"},
+		{"a newer format", formatFile, formatPrefix + "3\n", ErrFormat, "format 3"},
+		{"an older format", formatFile, formatPrefix + "1\n", ErrFormat, "with --join"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fs := vfs.NewMem()

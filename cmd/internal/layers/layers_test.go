@@ -29,7 +29,8 @@ var lines = [][]string{
 	{"replica"},
 	{"replica/peer", "ring/gossip"},
 	{"ring", "storage", "ring/gossip/memnet"},
-	{"storage/version", "resp/fidelity", "resp/hyperloglog", "resp/rdb"},
+	{"storage/version", "storage/storagetest", "resp/fidelity", "resp/hyperloglog", "resp/rdb"},
+	{"storage/seal"},
 }
 
 // outside are packages that see dynaring only as its users do.

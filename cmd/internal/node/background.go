@@ -18,6 +18,7 @@ type background struct {
 	pacer    *antientropy.Pacer
 	exchange *antientropy.Exchange
 	scrubber *antientropy.Scrubber
+	mender   *antientropy.Mender
 	takeover *antientropy.Takeover
 	handoff  *antientropy.Handoff
 	strays   *antientropy.Strays
@@ -38,6 +39,9 @@ func (n *Node) newBackground() background {
 		Self: self, Pace: b.pacer, Logger: n.log.With("part", "exchange"),
 	}, n.replica, &n.peers, n.gossip)
 	b.scrubber = antientropy.NewScrubber(n.replica, b.pacer, b.exchange.Mark, n.log.With("part", "scrub"))
+	b.mender = antientropy.NewMender(antientropy.MenderOptions{
+		Self: self, W: n.cfg.W, Pace: b.pacer, Logger: n.log.With("part", "mend"),
+	}, n.replica, &n.peers, n.gossip)
 	b.takeover = antientropy.NewTakeover(antientropy.TakeoverOptions{
 		Self: self, W: n.cfg.W, Settle: settle, Pace: b.pacer, Logger: n.log.With("part", "takeover"),
 	}, n.replica, &n.peers, n.gossip, b.exchange)
@@ -69,6 +73,7 @@ func (n *Node) runBackground(ctx context.Context) error {
 	b := &n.background
 	for _, run := range []func(context.Context) error{
 		b.pacer.Run, b.exchange.Run, b.takeover.Run, b.handoff.Run, b.strays.Run, b.collect.Run, b.scrubber.Run,
+		b.mender.Run,
 	} {
 		g.Go(func() error { return run(ctx) })
 	}

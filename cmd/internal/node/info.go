@@ -137,6 +137,11 @@ func settling(s *antientropy.Status) []resp.Field {
 		field("scrub_slots", s.Scrub.Slots),
 		field("scrub_hashes_wrong", s.Scrub.LeavesWrong),
 		field("scrub_rows_damaged", s.Scrub.RowsDamaged),
+		field("damaged_found", s.Damage.Found),
+		field("damaged_mended", s.Damage.Mended),
+		field("damaged_hints", s.Damage.Hints),
+		field("damaged_now", s.Damage.Now),
+		field("damaged_lost", s.Damage.Lost),
 		field("background_share", strconv.FormatFloat(s.Slices, 'f', 2, 64)),
 	}
 	for _, h := range s.Hints {

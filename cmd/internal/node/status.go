@@ -24,7 +24,7 @@ func (n *Node) status() antientropy.Status {
 	s := antientropy.Status{
 		Node: n.cfg.Name, Now: n.deps.Now().UnixMilli(), History: v.History.Digest(), Peers: map[string]bool{},
 		Hints: n.replica.HintStats(), Pulled: b.takeover.Progress().Pulled,
-		Scrub: b.scrubber.Status(), Slices: b.pacer.Granted(),
+		Scrub: b.scrubber.Status(), Damage: n.replica.DamageStats(), Slices: b.pacer.Granted(),
 	}
 	if v.Ring == nil {
 		return s

@@ -12,7 +12,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/dynaring/dynaring/ring"
 	"github.com/dynaring/dynaring/storage"
+	"github.com/dynaring/dynaring/storage/storagetest"
 )
 
 // Disk is a node's disk. It outlives the node: a clean stop leaves it as it
@@ -96,6 +98,20 @@ func (d *Disk) Restore() error {
 	}
 	_, err := vfs.Clone(d.mu.backup, d.mu.mem, backupDir, dataDir, vfs.CloneSync)
 	return err
+}
+
+// Damage changes a bit of what the data directory holds of a key, as a node's own
+// or as a hint for another. No node may run on the disk.
+func (d *Disk) Damage(key string, hintFor ...string) error {
+	slot := ring.Slot([]byte(key))
+	row := storage.AppendRow(nil, slot, []byte(key), nil)
+	if len(hintFor) > 0 {
+		row = storage.AppendHintRow(nil, hintFor[0], slot, []byte(key), nil)
+	}
+	d.mu.Lock()
+	mem, bit := d.mu.mem, d.mu.rng.IntN(1<<16)
+	d.mu.Unlock()
+	return storagetest.Damage(mem, dataDir, row, bit)
 }
 
 // Wipe empties the disk, as replacing it does.

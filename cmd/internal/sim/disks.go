@@ -105,8 +105,11 @@ func wrongLeaves(s *storage.Store) (wrong []string, err error) {
 
 // readCells reads rows, of each the name that take gives it.
 func readCells(s *storage.Store, from, to []byte, take func(row []byte, cell *version.Cell) error) error {
-	return s.Scan(context.Background(), from, to, 0, func(row, value []byte) (bool, error) {
-		cell, err := version.DecodeCell(bytes.Clone(value))
+	return s.Scan(context.Background(), from, to, 0, func(row, value []byte, err error) (bool, error) {
+		var cell *version.Cell
+		if err == nil {
+			cell, err = version.DecodeCell(bytes.Clone(value))
+		}
 		if err == nil {
 			err = take(row, cell)
 		}

@@ -27,6 +27,7 @@ import (
 //	backup a, restore a     its disk: kept as it is; brought back, while it is down
 //	skew a DURATION         its wall clock is ahead by so much
 //	disk a full|room|break|slow [SYNC]
+//	damage a KEY [b]        a bit of its row of a key, or of its hint for b, while it is down
 func (c *Cluster) Fault(line string) error {
 	words := strings.Fields(line)
 	if len(words) == 0 {
@@ -121,6 +122,13 @@ var faults = map[string]fault{
 	"wipe":    {1, 1, false, func(c *Cluster, args []string) error { return c.Wipe(args[0]) }},
 	"backup":  {1, 1, false, func(c *Cluster, args []string) error { return c.nodes[args[0]].Disk.Backup() }},
 	"restore": {1, 1, false, func(c *Cluster, args []string) error { return c.Restore(args[0]) }},
+	"damage": {2, 3, false, func(c *Cluster, args []string) error {
+		n := c.nodes[args[0]]
+		if n.Running() {
+			return fmt.Errorf("%s is running", args[0])
+		}
+		return n.Disk.Damage(args[1], args[2:]...)
+	}},
 	"skew": {2, 2, false, func(c *Cluster, args []string) error {
 		d, err := time.ParseDuration(args[1])
 		if err == nil {
