@@ -67,6 +67,17 @@ func collected(by map[string]*Collect) (n uint64) {
 	return n
 }
 
+// collects waits until so many cells were collected, for so long at most.
+func collects(by map[string]*Collect, cells uint64, within time.Duration) {
+	for end := time.Now().Add(within); collected(by) < cells && time.Now().Before(end); {
+		time.Sleep(time.Second)
+	}
+	time.Sleep(time.Second) // for what goes with it
+}
+
+// heldUpFor is long enough for several certificates, if nothing held them up.
+const heldUpFor = 4 * collectAfter
+
 func heldUp(by map[string]*Collect) (all string) {
 	for _, c := range by {
 		all += c.Status().HeldUp
@@ -78,7 +89,7 @@ func heldUp(by map[string]*Collect) (all string) {
 // which nothing older can come. What is alive stays.
 func TestDeadCellsAreCollected(t *testing.T) {
 	startCollect(t, 4, func(t *testing.T, o *owners, by map[string]*Collect) {
-		const keys, alive = 10 * batchCells, 50
+		const keys, alive = 4 * batchCells, 50
 		w := newMinter(102)
 		for i := range alive {
 			o.everywhere(testKey(keys+i), w.write(t, nil, version.Write{Value: []byte("v")}))
@@ -145,7 +156,7 @@ func TestCollectionWaitsForEveryMember(t *testing.T) {
 		time.Sleep(time.Second)
 		since := time.Now()
 		o.bury(100)
-		time.Sleep(5 * time.Minute)
+		time.Sleep(heldUpFor)
 		if collected(by) > 0 {
 			t.Fatalf("%d cells were collected without n4", collected(by))
 		}
@@ -160,7 +171,7 @@ func TestCollectionWaitsForEveryMember(t *testing.T) {
 		if collected(by) > 0 {
 			t.Error("cells were collected before n4 could tell what it had lately")
 		}
-		time.Sleep(3 * time.Minute)
+		collects(by, 100, 3*time.Minute)
 		if collected(by) != 100 || o.cells() > 0 || heldUp(by) != "" {
 			t.Errorf("%d cells were collected, %d are left, held up: %q", collected(by), o.cells(), heldUp(by))
 		}
@@ -179,7 +190,7 @@ func TestCollectionWaitsForHints(t *testing.T) {
 		hint := []replica.KeyedCell{{Key: k, Cell: old}}
 		n4 := o.node("n4")
 		n4.keep("n1", hint...)
-		time.Sleep(5 * time.Minute)
+		time.Sleep(heldUpFor)
 		if collected(by) > 0 {
 			t.Fatal("the tombstone is gone, and a hint is there that it is newer than")
 		}
@@ -187,14 +198,14 @@ func TestCollectionWaitsForHints(t *testing.T) {
 			t.Fatal(err)
 		}
 		n4.put(cell)
-		time.Sleep(5 * time.Minute)
+		time.Sleep(heldUpFor)
 		if collected(by) > 0 {
 			t.Fatal("the tombstone is gone, and is where it does not belong")
 		}
 		if err := dropCells(t.Context(), n4, "", []replica.KeyedCell{cell}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(findAgainMax + 2*collectAfter + 10*time.Second)
+		collects(by, 1, findAgainMax+2*collectAfter+10*time.Second)
 		if collected(by) != 1 || o.cells() > 0 {
 			t.Errorf("%d cells were collected, %d are left", collected(by), o.cells())
 		}
