@@ -62,10 +62,10 @@ func (o op) blind() bool { return o.kind == set || o.kind == add }
 // and from the first second on nothing does.
 func (l *load) smooth(p period, nodes []string) {
 	l.t.Helper()
-	ops := l.judge(p, nodes)
+	ops, whole := l.judge(p, nodes), max(p.start, p.whole)
 	l.none(p, "a blind write failed", ops, func(o op) bool { return o.blind() && o.failed() })
 	l.none(p, "something failed after the first second", ops, func(o op) bool {
-		return o.start > p.start+time.Second && o.failed()
+		return o.start > whole+time.Second && o.failed()
 	})
 }
 

@@ -131,6 +131,7 @@ func (h *history) count() int {
 type period struct {
 	name       string
 	start, end time.Duration
+	whole      time.Duration // when the fault was all there, if it took its time to come
 }
 
 // of returns the requests that began in the period, at one of the nodes.
