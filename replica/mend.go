@@ -106,7 +106,7 @@ func (l *lane) mend(ctx context.Context, slot uint16, cells map[string]*version.
 	r.cache.forget(storage.RowSlotStart(nil, slot))
 	r.damage.mended.Add(uint64(s.RowsMended))
 	l.counts.writes.Add(uint64(s.RowsMended)) // who looks for changed slots looks at it
-	if len(f.damaged) < maxDamaged { // else it has not seen all
+	if len(f.damaged) < maxDamaged {          // else it has not seen all
 		r.damage.keep(slot, still)
 	}
 	return s, nil
