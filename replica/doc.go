@@ -36,6 +36,15 @@
 // (journal.go). [Replica.Scrub] makes sure, a slot at a time, that all of this
 // is so, and that the rows can be read.
 //
+// # Damaged rows
+//
+// A row whose checksum is not that of its bytes, or that is no cell's, is an
+// error to whoever reads or writes it, and never an absent one: a write that took
+// it for that could mint a dot again, or replace what it has not seen. It is
+// remembered (damage.go) and stays until [Replica.Mend] replaces it by what the
+// other owners hold (mend.go), under the next incarnation. A damaged hint goes,
+// and its owner is marked for a full compare.
+//
 // # How cells go
 //
 // [Replica.Drop] takes a cell that its owners have acknowledged, and only if it

@@ -27,6 +27,12 @@
 // synced. A crash of the process and one of the machine are alike here: the log
 // is written to the file system in blocks.
 //
+// # What is not what was written
+//
+// Each row of a cell, and of a hint, has a checksum (checksum.go). A row that does
+// not match it is a [DamagedRowError] to who reads it; the store goes on. Whoever
+// writes it anew makes it sound.
+//
 // # When the disk fails
 //
 // A disk that is full refuses new batches ([DiskFullError]) and lets those under
