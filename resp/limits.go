@@ -8,6 +8,7 @@ const (
 	maxArgsUnauth  = 10          // the same two before AUTH
 	maxBulkUnauth  = 16 << 10
 	maxCommand     = 512 << 20 // bytes of one whole command: beyond it the command is refused, not buffered
+	maxReply       = 512 << 20 // bytes of a reply that is put together of many keys
 	commandOverlap = 64 << 10  // what headers may add to it
 )
 

@@ -1,0 +1,26 @@
+package resp
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// A reply that would be too large is refused, whatever number of keys it is
+// made of, and nobody's memory is filled with it.
+func TestRepliesAreBounded(t *testing.T) {
+	const limit, size = 10_000, 900
+	n := newFake(t, 2, Options{}).nodes[0]
+	n.server.maxReply = limit
+	ss := n.client()
+	n.do(ss, words("SET k "+strings.Repeat("x", size)))
+	for keys, fits := range map[int]bool{1: true, 10: true, 12: false, maxOps: false, 3 * maxOps: false} {
+		got := n.do(ss, words("MGET"+strings.Repeat(" k", keys)))
+		if fits == bytes.HasPrefix(got, []byte("-ERR the reply is larger than the limit of 10000 bytes: ")) || len(got) > limit+size {
+			t.Errorf("MGET of %d keys: %d bytes, %.80q", keys, len(got), got)
+		}
+	}
+	if got := string(n.do(ss, words("MGET k"), words("PING"))); !strings.HasSuffix(got, "x\r\n+PONG\r\n") {
+		t.Errorf("afterwards: %.80q", got)
+	}
+}
