@@ -105,7 +105,7 @@ func (b *batch) run(reqs []Request) {
 			break
 		}
 		b.add(&reqs[i])
-		if len(b.units) >= maxOps || len(b.steps) >= maxOps {
+		if most := b.ss.together(); len(b.units) >= most || len(b.steps) >= most {
 			b.flush()
 		}
 	}
@@ -194,15 +194,18 @@ func (b *batch) flush() {
 	}
 	b.runWaves()
 	took := b.timed()
+	replies := 0
 	for i := range b.steps {
 		start := len(b.buf)
 		b.answer(&b.steps[i])
+		replies += len(b.buf) - start
 		if b.passed != nil {
 			b.passed[len(b.ends)].Err = b.notStarted(&b.steps[i])
 			b.ends = append(b.ends, len(b.buf))
 		}
 		b.steps[i].failed = b.answered(start)
 	}
+	b.ss.answered(len(b.steps), replies)
 	b.measure(took)
 	b.forget()
 }

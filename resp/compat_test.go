@@ -128,7 +128,8 @@ and to dynaring, in RESP2 and RESP3, and compares the replies byte for byte.
 missing or differs is said. **not yet**: it answers as an unknown command does.
 Commands on several keys are several writes, and no transaction, wherever the
 keys live. A value has at most `+"`--max-value`"+` bytes, 64 MiB unless set otherwise: beyond
-it, up to the 512 MiB of Redis, is an error that says so.
+it, up to the 512 MiB of Redis, is an error that says so; so is a reply to MGET
+beyond 512 MiB.
 
 `, RedisVersion)
 	lines := map[string][]string{} // by group

@@ -24,8 +24,7 @@ type guard struct {
 	ctx     context.Context // of its commands
 	session *Session
 	framer  framer
-	conn    redcon.Conn        // what redcon made of this
-	send    func([]byte) error // writes through it at once
+	conn    redcon.Conn // what redcon made of this
 
 	batch  []Request // handed out with the token
 	broken error     // the protocol error behind it; nothing is read any more
@@ -82,6 +81,12 @@ func (g *guard) fill() error {
 			return err
 		}
 	}
+}
+
+// send writes replies, past redcon, whose writer would copy them first.
+func (g *guard) send(p []byte) error {
+	_, err := g.Write(p)
+	return err
 }
 
 // Write writes replies. redcon flushes even where there are none.
@@ -154,7 +159,7 @@ func (g *guard) serve() {
 	}
 	g.session.last.Store(b.last)
 	g.s.stats.add(b, len(g.batch))
-	g.conn.WriteRaw(b.buf)
+	b.sendNow()
 	g.batch = nil
 	g.s.give(b)
 	if g.broken != nil || g.session.closed {

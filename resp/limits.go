@@ -8,6 +8,7 @@ const (
 	maxArgsUnauth  = 10          // the same two before AUTH
 	maxBulkUnauth  = 16 << 10
 	maxCommand     = 512 << 20 // bytes of one whole command: beyond it the command is refused, not buffered
+	maxReply       = 512 << 20 // bytes of a reply that is put together of many keys
 	commandOverlap = 64 << 10  // what headers may add to it
 )
 
@@ -22,6 +23,9 @@ const (
 	marksKeep     = 4096      // arguments of a batch whose places are kept for the next one
 	batchKeep     = 4096      // units, steps of a batch that are kept for the next one
 	maxOps        = 1024      // operations of one call to the backend
+	firstOps      = 64        // of one that a client's first commands come to, whose replies may be any size
+	leastOps      = 8         // of one, however large the replies are
+	maxReadSize   = 8 << 20   // bytes of the replies of one call, as far as those before tell
 	maxWriteSize  = 8 << 20   // bytes of one call that writes, unless one command is larger
 	maxReroutes   = 2         // times a command that was certainly not started is tried elsewhere
 )

@@ -1,6 +1,10 @@
 package resp
 
-import "github.com/dynaring/dynaring/storage/version"
+import (
+	"fmt"
+
+	"github.com/dynaring/dynaring/storage/version"
+)
 
 // merging makes one reply of those to the keys of a command. The first error
 // stands for all.
@@ -42,6 +46,11 @@ func (m *merging) add(units []unit) {
 		case u.raw != nil: // an array of one, from another node
 			b.buf = append(b.buf[:from], listOfOne(part)...)
 		}
+		if len(b.buf)-m.start > b.s.maxReply {
+			m.failed = true
+			b.buf = b.buf[:m.start]
+			b.error(fmt.Sprintf("ERR the reply is larger than the limit of %d bytes: ask for fewer keys at a time", b.s.maxReply))
+		}
 	}
 }
 
@@ -70,7 +79,7 @@ func (b *batch) large(r *row, args [][]byte) error {
 	}
 	m := b.beginMerge(r, len(keys)/r.step)
 	piece := make([][]byte, 0, r.first+maxOps*r.step)
-	for len(keys) > 0 {
+	for len(keys) > 0 && !(m.failed && r.merge == mergeList) { // writes go on
 		n := min(maxOps*r.step, len(keys))
 		piece = append(append(piece[:0], args[:r.first]...), keys[:n]...)
 		b.plan(r, piece)

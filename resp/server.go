@@ -39,6 +39,7 @@ type Server struct {
 	memory   memoryUse
 	keyspace [views]keyspaceCount
 	runID    string // 40 hex digits, of this process
+	maxReply int    // maxReply; less in tests
 
 	batches sync.Pool // the Server's own: in a test's bubble, nothing is shared with others
 }
@@ -49,7 +50,7 @@ func New(o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, log: o.Logger, started: o.Now()}
+	s := &Server{opts: o, log: o.Logger, started: o.Now(), maxReply: maxReply}
 	s.table = newTable(
 		connectionCommands(),
 		serverCommands(),
@@ -93,10 +94,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, view View) error {
 	server := redcon.NewServer("", serveClient, func(c redcon.Conn) bool {
 		gd := c.NetConn().(*guard)
 		gd.conn = c
-		gd.send = func(b []byte) error {
-			c.WriteRaw(b)
-			return redcon.BaseWriter(c).Flush()
-		}
 		clients.Add(1)
 		return true
 	}, func(c redcon.Conn, _ error) {

@@ -16,6 +16,8 @@ type Session struct {
 	r, w   int  // DQUORUM's; 0: the node's own
 	closed bool // QUIT: nothing behind it is served
 
+	window int // commands that run together; 0: firstOps
+
 	mute       mute
 	subscribed bool           // to something
 	open       func() *outbox // the connection's first
@@ -44,6 +46,26 @@ func (ss *Session) outbox() *outbox {
 		ss.out.Store(o)
 	}
 	return o
+}
+
+// together returns how many commands may run together: what they read is in
+// memory at once. Another node passes on no more than it may run itself.
+func (ss *Session) together() int {
+	switch {
+	case ss.forwarded:
+		return maxOps
+	case ss.window == 0:
+		return firstOps
+	}
+	return ss.window
+}
+
+// answered takes the size of replies to commands that ran together for that of
+// those to come.
+func (ss *Session) answered(commands, size int) {
+	const growth = 4
+	fits := maxReadSize / max(size/commands, 1)
+	ss.window = min(max(fits, leastOps), growth*ss.together(), maxOps)
 }
 
 // reset returns the session to its beginning, as RESET does.

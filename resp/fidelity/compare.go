@@ -81,7 +81,8 @@ func same(w, g []byte, near bool) bool {
 	if !near {
 		return bytes.Equal(w, g)
 	}
-	return bytes.Equal(number.ReplaceAll(lengths.ReplaceAll(w, nil), nil), number.ReplaceAll(lengths.ReplaceAll(g, nil), nil)) &&
+	w, g = lengths.ReplaceAll(w, nil), lengths.ReplaceAll(g, nil)
+	return bytes.Equal(number.ReplaceAll(w, nil), number.ReplaceAll(g, nil)) &&
 		nearBy(number.FindAll(w, -1), number.FindAll(g, -1))
 }
 

@@ -85,6 +85,7 @@ func TestCompare(t *testing.T) {
 		{"~ TTL a\nGET b", ":1500\r\n+OK\r\n+OK\r\n", ":1510\r\n+OK\r\n+OK\r\n", 0},
 		{"~ TTL a\nGET b", ":1500\r\n+OK\r\n+OK\r\n", ":9510\r\n+OK\r\n+OK\r\n", 1},
 		{"~ TTL a\nGET b", "$2\r\n99\r\n+OK\r\n+OK\r\n", "$3\r\n100\r\n+OK\r\n+OK\r\n", 0},
+		{"~ ACL LOG\nGET b", "$1\r\n0\r\n+OK\r\n+OK\r\n", "$5\r\n0.015\r\n+OK\r\n+OK\r\n", 0},
 		{"~ TTL a\nGET b", "+a\r\n+OK\r\n+OK\r\n", "+b\r\n+OK\r\n+OK\r\n", 1},
 		{"#~ so it is\nTTL a\nGET b", "+a\r\n+OK\r\n+OK\r\n", "+b\r\n+OK\r\n+OK\r\n", 0},
 		{"@a GET a\n@b GET b", "+OK\r\n+OK\r\n", "+OK\r\n+OK\r\n", 0},
