@@ -28,6 +28,9 @@ func NotStarted(err error) bool {
 // the local replica. Another owner, whose row is sound, carries the operation
 // out: here a write would take the cell for an absent one.
 func damagedHere(err error) bool {
+	if err == nil {
+		return false // without allocating
+	}
 	var row *storage.DamagedRowError
 	return errors.As(err, &row)
 }

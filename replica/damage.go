@@ -60,6 +60,9 @@ func (d *damage) init(log *slog.Logger) {
 
 // isDamaged reports whether an error is that of a damaged row.
 func isDamaged(err error) bool {
+	if err == nil {
+		return false // without allocating
+	}
 	var row *storage.DamagedRowError
 	return errors.As(err, &row)
 }
