@@ -192,8 +192,10 @@ func (c *Coordinator) probe(ctx context.Context) {
 func (c *Coordinator) probeDue(now time.Time) (next time.Time) {
 	nodes, next := c.health.due(now)
 	for _, node := range nodes {
-		if !c.peers.Up(node) { // which passes it over by itself
-			c.health.well(node)
+		if !c.peers.Up(node) { // it is asked when it is back, if it is to come back
+			if _, member := c.views.View().Ring.Member(node); !member {
+				c.health.well(node)
+			}
 			continue
 		}
 		c.peers.Call(node, peer.Foreground, replica.KindProbe, nil, now.Add(probeEvery), func(r peer.Reply) {

@@ -140,6 +140,31 @@ func TestHangingDiskIsPassedOver(t *testing.T) {
 	})
 }
 
+// A node that is passed over and goes down is asked for its disk when it is
+// back, and not used before.
+func TestPassedOverStaysSoWhileDown(t *testing.T) {
+	bubble(t, 5, Options{}, func(r *rig) {
+		p := r.list("k")
+		sick, n := p.Owners[0], r.nodes[p.Owners[1]]
+		r.setSync(sick, 3*time.Second)
+		if w := n.write(put("k", "v")); w[0].Err != nil {
+			t.Fatal(w[0].Err)
+		}
+		time.Sleep(DefaultTimeout)
+		r.setDown(sick, true)
+		time.Sleep(5 * probeEvery)
+		r.setDown(sick, false)
+		if !n.Passed(sick) {
+			t.Fatal("it is used, though its disk hangs")
+		}
+		r.setSync(sick, 0)
+		time.Sleep(5 * time.Second)
+		if n.Passed(sick) {
+			t.Fatal("it is still passed over")
+		}
+	})
+}
+
 // Where a coordinator's own disk has to sync before it answers, others stop
 // passing commands on to it once one has taken too long, and it uses others for
 // those of its own clients.
