@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -121,6 +122,7 @@ func (o options) runs(ctx context.Context, h *host, dir string, to io.Writer, ar
 	if o.times > 1 {
 		fmt.Fprintf(to, "%d runs, the same to the last of %d bytes\n", o.times, len(first.output)+len(first.history))
 	}
+	fmt.Fprintf(to, "digest %x\n", first.digest())
 	if first.exit != 0 {
 		return fmt.Errorf("seed %d fails in order %d; it will again: %s", o.seed, order, command(o.seed, order))
 	}
@@ -131,6 +133,13 @@ func (o options) runs(ctx context.Context, h *host, dir string, to io.Writer, ar
 func (o options) once(ctx context.Context, h *host, dir string, order uint64, args []string) (execution, error) {
 	return h.run(ctx, dir, order, append([]string{"-test.run=^TestRandom$", "-test.v", "-test.timeout=0",
 		fmt.Sprintf("-sim.seed=%d", o.seed), "-sim.log=/" + historyFile, "-sim.again=" + command(o.seed, order)}, args...)...)
+}
+
+// digest tells executions of different processes apart.
+func (e execution) digest() []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d\n%s%s", e.exit, len(e.output), e.output, e.history)
+	return h.Sum(nil)[:8]
 }
 
 // differs says where two executions part; it is empty where they do not.
