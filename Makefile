@@ -43,14 +43,14 @@ layers: ## Check that arrows between packages point down
 
 .PHONY: suite
 suite: ## The whole suite under -race; real processes last, on their own
-	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
+	go test -race -timeout 20m $$(go list ./... | grep -v /cmd/internal/blackbox)
 	go test -timeout 10m ./cmd/internal/sim # what would take too long under -race
 	go test -count=1 -timeout 10m ./cmd/internal/replay # builds the simulator itself, whatever it is now
 	go test -race -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: race
 race: ## go test -race, without the real processes
-	go test -race -timeout 10m $$(go list ./... | grep -v /cmd/internal/blackbox)
+	go test -race -timeout 20m $$(go list ./... | grep -v /cmd/internal/blackbox)
 
 .PHONY: blackbox
 blackbox: deps ## Real processes and clients, without -race

@@ -157,7 +157,7 @@ func (g *guard) serve() {
 	if g.broken != nil && !g.session.closed {
 		b.error(g.broken.Error())
 	}
-	g.session.last.Store(b.last)
+	b.show()
 	g.s.stats.add(b, len(g.batch))
 	b.sendNow()
 	g.batch = nil

@@ -56,11 +56,16 @@ func (b *batch) sendNow() {
 	if b.send == nil || len(b.buf) == 0 {
 		return
 	}
+	b.show()
 	if b.send(b.buf) != nil {
 		b.ss.closed = true
 	}
 	b.buf = b.buf[:0]
 }
+
+// show has CLIENT LIST name the last command, which it must from when the client
+// may have an answer to it.
+func (b *batch) show() { b.ss.last.Store(b.last) }
 
 // mute is what CLIENT REPLY says about the replies to come.
 type mute uint8
