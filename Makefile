@@ -44,9 +44,9 @@ layers: ## Check that arrows between packages point down
 .PHONY: suite
 suite: ## The whole suite under -race; real processes last, on their own
 	go test -race -timeout 20m $$(go list ./... | grep -v /cmd/internal/blackbox)
-	go test -timeout 10m ./cmd/internal/sim # what would take too long under -race
+	go test -timeout 20m ./cmd/internal/sim # what would take too long under -race
 	go test -count=1 -timeout 10m ./cmd/internal/replay # builds the simulator itself, whatever it is now
-	go test -race -count=1 -timeout 20m $(BLACKBOX)
+	go test -race -count=1 -timeout 40m $(BLACKBOX)
 
 .PHONY: race
 race: ## go test -race, without the real processes
@@ -54,7 +54,7 @@ race: ## go test -race, without the real processes
 
 .PHONY: blackbox
 blackbox: deps ## Real processes and clients, without -race
-	go test -count=1 -timeout 20m $(BLACKBOX)
+	go test -count=1 -timeout 40m $(BLACKBOX)
 
 .PHONY: soak
 soak: ## Simulate with new seeds until stopped (SEED, JOBS, RACE=1, EXACT=1): failing ones are printed
